@@ -34,6 +34,8 @@ COMMON = 0.4
 """Correlation of the blocks' means of two pictures below which they show two scenes."""
 LEAST_SPREAD = 8 * 4.0
 """Least standard deviation of the means of a picture that shows anything, in eighths of a grey level."""
+FADING = 4.0
+"""How many times smaller it becomes from one frame to the next, at most, of a picture that fades to a single colour."""
 
 
 class Restorer:
@@ -484,11 +486,14 @@ def _means(coded: CodedPicture) -> NDArray[np.float32]:
 def _is_cut(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
     """Whether another scene has begun: the pictures of the blocks' means have little in common but their brightness.
 
-    What moves keeps most of such a picture. A picture of one colour has no other in common, and tells nothing.
+    What moves keeps most of such a picture. One of a single colour has nothing in common with any other, as a covered
+    camera's; unless the picture fades, which takes more than a frame.
     """
     one, other = before - before.mean(), after - after.mean()
-    spreads = one.std(), other.std()
-    return min(spreads) > LEAST_SPREAD and float((one * other).mean()) < COMMON * spreads[0] * spreads[1]
+    least, most = sorted((float(one.std()), float(other.std())))
+    if least <= LEAST_SPREAD:
+        return most > max(LEAST_SPREAD, FADING * least)
+    return float((one * other).mean()) < COMMON * least * most
 
 
 def _submitted(session: Session, graph: GraphFile, inputs: Inputs) -> Future[Planes]:

@@ -229,6 +229,17 @@ def compared(
     return np.where(known[..., 0] > 0, distance.sum(axis=2), UNKNOWN), spread, counts
 
 
+def in_common(
+    coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState, noise: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Common and energy, as of `state.compare`, and the coefficients that they are sums over."""
+    level = means(state) / table
+    clear = np.abs(means(state)) > 0.75 * table + 3 * noise**0.5
+    clear &= state.evidence > 3.5 * observation(table)
+    clear[..., 0] = False
+    return (level * coefficients * clear).sum(axis=2), (level**2 * clear).sum(axis=2), clear
+
+
 def learnt(
     history: History,
     coefficients: NDArray[np.int16],

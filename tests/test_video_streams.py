@@ -180,12 +180,29 @@ def test_another_scene_begins_anew_though_nobody_tells_of_it() -> None:
         lambda scene: 0.6 * scene,
         lambda scene: scene + 40,
         lambda scene: np.roll(scene, 12, axis=1),
-        lambda scene: np.full_like(scene, 90),
     ],
 )
 def test_what_moves_and_the_light_are_no_other_scene(
     change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scene = picture(WIDE, HIGH)
+    pictures = [seen(scene), seen(scene, 1), seen(change(scene), 2), seen(scene, 3)]
+    assert pasts_of(pictures, monkeypatch) == [False, True, True, True]
+
+
+def test_a_picture_of_one_colour_is_another_scene_unless_the_last_one_fades_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = picture(WIDE, HIGH)
+    flat = np.full_like(scene, 90)
+    covered = [seen(scene), seen(scene, 1), seen(flat, 2), seen(flat, 3), seen(scene, 4)]
+    assert pasts_of(covered, monkeypatch) == [False, True, False, True, False]
+    fading = [seen(flat + share * (scene - flat), number) for number, share in enumerate(0.7 ** np.arange(16))]
+    assert pasts_of(fading, monkeypatch) == [False] + 15 * [True]
+
+
+def pasts_of(pictures: list[CodedPicture], monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each picture whether it has a past."""
     pasts: list[bool] = []
     submit = VideoSession.submit
 
@@ -193,10 +210,10 @@ def test_what_moves_and_the_light_are_no_other_scene(
         pasts.append(past)
         return submit(self, inputs, past=past, **told)
 
-    monkeypatch.setattr(VideoSession, "submit", noted)
-    scene = picture(WIDE, HIGH)
-    last([seen(scene), seen(scene, 1), seen(change(scene), 2), seen(scene, 3)])
-    assert pasts == [False, True, True, True]
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoSession, "submit", noted)
+        last(pictures)
+    return pasts
 
 
 def test_a_damaged_picture_is_no_other_scene() -> None:

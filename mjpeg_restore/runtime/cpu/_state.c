@@ -16,6 +16,7 @@
 
 #define FARTHEST 4.0f /* steps beyond which a deviation says no more */
 #define LONGEST 32.0f /* frames that a mean rests on at most */
+#define FEW 3.5f /* observations that a mean rests on, at least, that shows something in spite of the noise */
 #define LEAST 0x1p-14f /* evidence of a frame, at least */
 #define REACH 2.5f    /* deviations of the noise to either side of a cell's bound */
 #define FREE 0.15f    /* steps, divided by the frames in a mean, that leave open what it tells */
@@ -51,9 +52,10 @@ typedef struct {
   const float *own;               /* [SIDE, SIDE]: what a coefficient's deviation counts against its past */
   float sample_scale, left_scale;
   uint8_t *plane;                 /* [SIDE * high, SIDE * wide] */
-  const uint8_t *wanted;          /* [high, wide], and so are distance, spread and count: 0 for blocks to leave alone */
-  float *distance, *spread, *count;
+  const uint8_t *wanted;          /* [high, wide], and so are the next five: 0 for blocks to leave alone */
+  float *distance, *spread, *count, *common, *energy;
   const float *least;             /* [SIDE, SIDE]: size of a mean from which on a deviation tells of the noise */
+  const float *clear;             /* [SIDE, SIDE]: size of a mean beyond which it is clear that a frame shows it, too */
   const float *expected;          /* [SIDE, SIDE]: square of a deviation without noise */
   float doubt[SIDE * SIDE];       /* of evidence: a frame moves what is kept by 1 / (1 + doubt evidence) of the way */
   float room[SIDE * SIDE];        /* how far from the cell's middle a coefficient may be before noise, steps */
@@ -438,25 +440,27 @@ static PyObject *restore_still(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(compare_doc,
-"compare(coefficients, table, observation, mean, evidence, least, expected, distance, spread, count, high, wide, lanes,\n"
-"        noise, /)\n--\n\n"
-"Fill distance, spread and count, float32 [high, wide]; see `state.py`.");
+"compare(coefficients, table, observation, mean, evidence, least, expected, clear, distance, spread, number, common, energy,\n"
+"        high, wide, lanes, noise, /)\n--\n\n"
+"Fill distance, spread, count, common and energy, float32 [high, wide]; see `state.py`.");
 
 static PyObject *compare(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
-                                  {"least", 0, 4, 0, 0}, {"expected", 0, 4, 0, 0}, {"distance", 1, 4, 1, 0},
-                                  {"spread", 1, 4, 1, 0}, {"count", 1, 4, 1, 0}};
+                                  {"least", 0, 4, 0, 0}, {"expected", 0, 4, 0, 0}, {"clear", 0, 4, 0, 0},
+                                  {"distance", 1, 4, 1, 0}, {"spread", 1, 4, 1, 0}, {"number", 1, 4, 1, 0},
+                                  {"common", 1, 4, 1, 0}, {"energy", 1, 4, 1, 0}};
   Arguments a;
   State s;
 
   (void)module;
-  if (!are(arguments, 14, "compare") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 17, "compare") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 4);
-  s.least = a.buffers[5].buf, s.expected = a.buffers[6].buf;
-  s.distance = a.buffers[7].buf, s.spread = a.buffers[8].buf, s.count = a.buffers[9].buf;
-  s.noise = (float)number(arguments, 13);
+  s.least = a.buffers[5].buf, s.expected = a.buffers[6].buf, s.clear = a.buffers[7].buf;
+  s.distance = a.buffers[8].buf, s.spread = a.buffers[9].buf, s.count = a.buffers[10].buf;
+  s.common = a.buffers[11].buf, s.energy = a.buffers[12].buf;
+  s.noise = (float)number(arguments, 16);
   if (!PyErr_Occurred()) {
     RUN(compare, &s)
   }

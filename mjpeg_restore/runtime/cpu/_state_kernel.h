@@ -454,30 +454,33 @@ static inline float NAMED(sum)(Lanes lanes)
 #endif
 }
 
-/* How far each block is from its state, beyond what its cell and the noise allow; and how far its coefficients beyond
-   their limits deviate, beyond what the quantiser makes of it */
+/* How far each block is from its state, beyond what its cell and the noise allow; how far its coefficients beyond
+   their limits deviate, beyond what the quantiser makes of it; and how much of its clear coefficients is in the frame */
 static void NAMED(compare)(const State *s)
 {
   for (size_t block = 0; block < s->high * s->wide; block++) {
     size_t at = block * SIDE * SIDE;
     const int16_t *k = s->coefficients + at, *mean = s->mean + at;
     const uint16_t *evidence = s->evidence + at;
-    Lanes far = {0}, spread = {0}, count = {0};
+    Lanes far = {0}, spread = {0}, count = {0}, common = {0}, energy = {0};
     EACH {
       Lanes known = NAMED(widen)(evidence + i), step = AT(s->table);
-      Lanes level = NAMED(load)(mean + i) * (1.0f / 16), away = NAMED(size)(NAMED(load)(k + i) * step - level);
+      Lanes level = NAMED(load)(mean + i) * (1.0f / 16), place = NAMED(load)(k + i), away = NAMED(size)(place * step - level);
       Lanes beyond = NAMED(larger)(away - 0.5f * step, (Lanes){0});
       /* With one division for both: by the variances of a difference from the mean, with the step's and without */
       Lanes least = NAMED(larger)(known, (Lanes){0} + 0x1p-20f), together = least + AT(s->observation);
       Lanes spacious = s->noise * together + step * step * (1.0f / 12) * least, unit = least / (together * spacious);
       Lanes squared = away * away * spacious * unit - AT(s->expected);
-      Whole counts = NAMED(size)(level) > AT(s->least);
+      Whole counts = NAMED(size)(level) > AT(s->least), is_clear = (NAMED(size)(level) > AT(s->clear)) & (known > FEW * AT(s->observation));
+      Lanes clear = (Lanes)((Whole)(level * AT(s->inverse)) & is_clear);
       far += beyond * beyond * together * unit;
       spread += (Lanes)((Whole)squared & counts);
       count += (Lanes)((Whole)((Lanes){0} + 1.0f) & counts);
+      common += clear * place, energy += clear * clear;
     }
     s->distance[block] = (int16_t)evidence[0] > 0 ? NAMED(sum)(far) : UNKNOWN;
     s->spread[block] = NAMED(sum)(spread), s->count[block] = NAMED(sum)(count);
+    s->common[block] = NAMED(sum)(common), s->energy[block] = NAMED(sum)(energy);
   }
 }
 

@@ -23,10 +23,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, trust
+from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, lag_for, trust
 from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, adapted
 from mjpeg_restore.runtime.cpu.part_sizes import unit
-from mjpeg_restore.runtime.cpu.state import LEAST, LONGEST, SENSOR, ComponentState, compare, doubted, observation
+from mjpeg_restore.runtime.cpu.state import (
+    LEAST,
+    LONGEST,
+    SENSOR,
+    Compared,
+    ComponentState,
+    compare,
+    doubted,
+    observation,
+)
 
 REFRESH = 256
 """Frames after which a cell that stays still is computed again."""
@@ -58,6 +67,11 @@ _SETTLED, _GONE = 2, 200.0
 """Where most of a picture stands still, a block that is so far has certainly moved, in a cell that had agreed for so
 many frames: whatever the gate believes, which sees no deviation beyond `FARTHEST`. Where a part of the picture has far
 more noise than the rest, no cell agrees for long."""
+_OUTLINED, _REPLACED = 2.0, 0.3
+"""A block has an outline if the squares of its clear coefficients add up to so many steps^2. It shows something else
+than before if less than this share of them is left: other light leaves more, and noise hides no clear one."""
+_SPREADS = 3
+"""Blocks around those that something without an outline belongs to as well."""
 _MOSTLY = 0.5
 """Share of a picture's cells that have not changed, from which on most of it stands still."""
 _NEARLY_ALL = 0.7
@@ -185,11 +199,11 @@ class Activity:
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
     ) -> NDArray[np.bool_]:
         """The cells in which luma drifts."""
-        if not _coarse(table):
+        if not (lag := lag_for(table)):
             self._drift, self._correlation = None, np.zeros(self._frames.shape)
         else:
             self._drift = self._drift or Drift(self._blocks, self._spread)
-            self._correlation = self._drift.follow(coefficients, table, state)
+            self._correlation = self._drift.follow(coefficients, table, state, lag)
         return self._correlation > DRIFTING
 
     def _spread(self, values: NDArray[np.float32]) -> NDArray[np.floating]:
@@ -209,15 +223,13 @@ class Activity:
             States that are valid until it is called again.
         """
         held, stands = trust(self._correlation), _share(self._changed) < 1 - _MOSTLY
-        shares = [_blocks(held, side, state.mean.shape[:2]) for state, side in zip(states, self._sides, strict=True)]
-        if stands:
-            settled = [
-                _blocks(self._settled, side, share.shape) for side, share in zip(self._sides, shares, strict=True)
-            ]
-            gone = [limits.gone & known for limits, known in zip(self._limits, settled, strict=True)]
-            shares = [np.where(without, 0, share) for without, share in zip(gone, shares, strict=True)]
         found = list(states)
-        for index, (state, share) in enumerate(zip(states, shares, strict=True)):
+        for index, (state, side, limits) in enumerate(zip(states, self._sides, self._limits, strict=True)):
+            shape = state.mean.shape[:2]
+            without = limits.replaced
+            if stands:
+                without = without | (limits.gone & _blocks(self._settled, side, shape))
+            share = np.where(without, 0, _blocks(held, side, shape))
             if (share < 1).any():
                 found[index] = doubted(state, share, self._doubted[index])
                 self._doubted[index] = found[index].evidence
@@ -276,6 +288,7 @@ class _Limits:
         far: blocks of the last frame that are farther, alone or with those around them, than noise explains.
         gone: blocks of the last frame that are very far; none where steps are coarse: there, few are far of many that
             move slowly.
+        replaced: blocks of the last frame that show something else than before.
     """
 
     def __init__(self) -> None:
@@ -285,7 +298,7 @@ class _Limits:
         self._distances: list[NDArray[np.floating]] = []
         self._spread = self._count = np.zeros((0, 0), np.float32)
         self._before: NDArray[np.bool_] | None = None
-        self.far = self.gone = np.zeros((0, 0), np.bool_)
+        self.far = self.gone = self.replaced = np.zeros((0, 0), np.bool_)
         self._agree = np.zeros((0, 0), np.bool_)
 
     def moved(
@@ -298,7 +311,8 @@ class _Limits:
         But coarse steps hide most of a slow motion: then it counts everywhere, and those beside it have moved as well.
         """
         coarse = _coarse(table)
-        distance, self._spread, self._count = compare(coefficients, table, state, self.noise)
+        found = compare(coefficients, table, state, self.noise)
+        distance, self._spread, self._count = found.distance, found.spread, found.number
         by_themselves, self.gone = distance > self.once[0], (distance > _GONE) & (not coarse)
         self._distances = distances = [distance, _around(distance)]
         if not coarse and by_themselves.any():
@@ -310,7 +324,8 @@ class _Limits:
         beyond = near | near_around
         again = beyond & self._before if self._before is not None else far
         self._before = widened(beyond)
-        self.far = (widened(far) if coarse else far) | far_around
+        self.replaced = _replaced(found, by_themselves)
+        self.far = (widened(far) if coarse else far) | far_around | self.replaced
         moved = self.far | again
         self._agree = ~moved
         return moved
@@ -330,6 +345,27 @@ class _Limits:
         for limits, factors, least in ((self.once, _ONCE, _LEAST_ONCE), (self.twice, _TWICE, _LEAST_TWICE)):
             far = np.clip(medians + np.array(factors) * (ninths - medians), least, _MOST)
             limits += ADAPTATION * (far - limits)
+
+
+def _replaced(found: Compared, far: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The blocks that show something else than before, whatever the gate believes.
+
+    It judges each coefficient, and one that was small before agrees with the 0 of what is smooth: so the outlines of
+    what was there would shine through whatever covers it. A block whose outline is lost has been covered; one that
+    never had an outline, if it is far, and more blocks around it are covered than have kept theirs.
+
+    Args:
+        found: of a frame.
+        far: blocks that are far by themselves.
+    """
+    outlined = found.energy >= _OUTLINED
+    replaced = outlined & (found.common < _REPLACED * found.energy)
+    if not replaced.any():
+        return replaced
+    kept, plain = _around((outlined & ~replaced).astype(np.float32)), far & ~outlined
+    for _ in range(_SPREADS):
+        replaced = replaced | (plain & (_around(replaced.astype(np.float32)) > kept))
+    return replaced
 
 
 def _coarse(table: NDArray[np.uint16]) -> bool:

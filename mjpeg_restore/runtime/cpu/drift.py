@@ -7,12 +7,16 @@ of Kalman filters (Mehra 1970, "On the identification of variances and adaptive 
 remedy is to trust the past less.
 
 A block alone tells little of that: few of its coefficients move at all, and each does so once in many frames. So
-neighbouring blocks are taken together. Where steps are fine, on the other hand, a block shows by itself that it moved,
-and noise that a camera has reduced over time would pass for drift. So the test is for coarse steps.
+neighbouring blocks are taken together. Where steps are fine, on the other hand, a block shows by itself that it moved.
+
+Noise that a camera has reduced over time is not new in each frame either. It has little in common with that of a few
+frames before, as what drifts has: but that is found later, and less of it. So frames are compared with the one before
+where steps hide most, and with an earlier one where they hide less.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -24,6 +28,12 @@ from mjpeg_restore.runtime.cpu.state import ComponentState, innovate
 DRIFTING: Final = 0.2
 """Correlation of innovations above which no cell agrees with its state."""
 
+_FINE, _COARSE = 9, 16
+"""Steps of the lowest AC coefficients: up to the first, the test is not made; beyond the second, what is too slow to be
+seen in `_APART` frames does harm."""
+_APART = 3
+"""Frames from one to that which it is compared with, where steps are neither fine nor coarse: of noise of which a
+camera keeps 0.8 from frame to frame half as much is in common then, and few still blocks pass for drifting."""
 _WHITE = 0.15
 """Correlation up to which it is taken for none: where only what is beyond half a step counts, a coefficient at a cell's
 bound makes up to that."""
@@ -51,17 +61,17 @@ class Drift:
             blocks: of the component, high and wide.
             spread: see `Spread`.
         """
-        self._spread = spread
-        self._innovations = np.zeros((*blocks, 64), np.int8)
-        """Of the last frame."""
+        self._blocks, self._spread = blocks, spread
+        self._innovations: deque[NDArray[np.int8]] = deque()
+        """Of the last frames; the latest one's come first."""
         self._frame: NDArray[np.int64] | None = None
         self._sums: NDArray[np.floating] | None = None
         self._none = spread(np.zeros(blocks, np.float32))
 
     def follow(
-        self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
+        self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState, lag: int = 1
     ) -> NDArray[np.floating]:
-        """The correlation of a frame's innovations with those of the frame before, -1..1, `[cells_high, cells_wide]`.
+        """The correlation of a frame's innovations with those of a frame before, -1..1, `[cells_high, cells_wide]`.
 
         A frame that repeats the last one, as cameras send them that are slower than their stream, tells nothing: 0.
 
@@ -69,16 +79,29 @@ class Drift:
             coefficients: int16 `[blocks_high, blocks_wide, 64]`, natural order.
             table: uint16 `[64]`, likewise.
             state: before the frame.
+            lag: frames from the one to the other; see `lag_for`.
         """
         last, self._frame = self._frame, np.ascontiguousarray(coefficients).view(np.int64)  # four at a time
         if last is not None and np.mean((self._frame == last).all(axis=2)) > _REPEATED:
             return self._none
-        products = innovate(coefficients, table, state, self._innovations)
+        while len(self._innovations) > lag:
+            self._innovations.pop()
+        while len(self._innovations) < lag:  # nothing is known of frames that were not followed
+            self._innovations.append(np.zeros((*self._blocks, 64), np.int8))
+        earlier = self._innovations.pop()
+        products = innovate(coefficients, table, state, earlier)
+        self._innovations.appendleft(earlier)  # it has those of this frame now
         weight = 1 / (1 + (products[1] + products[2]) / _PLAIN)
         seen = np.stack([self._spread(values * weight) for values in products])
         self._sums = seen if self._sums is None else self._sums + _ADAPTATION * (seen - self._sums)
         together, now, before = self._sums
         return together / (np.sqrt(now * before) + _HIDDEN)
+
+
+def lag_for(table: NDArray[np.uint16]) -> int:
+    """Frames from one to that which it is compared with, by their table; 0 if its steps are too fine for the test."""
+    step = table[[1, 8]].max()
+    return 0 if step <= _FINE else _APART if step <= _COARSE else 1
 
 
 def trust(correlation: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -157,9 +157,9 @@ def learnt(
         before: the state before the frame.
         evidence: after it.
     """
-    _, spread, count = compare(coefficients, table, before, history.noise)
+    found = compare(coefficients, table, before, history.noise)
     still = believed(before.evidence, evidence, table) > BELIEVED
-    number, noise = float(count[still].sum()), history.noise
+    number, noise = float(found.number[still].sum()), history.noise
     if number >= FEWEST:
-        noise = adapted(noise, float(spread[still].sum()) / number)
+        noise = adapted(noise, float(found.spread[still].sum()) / number)
     return history.following(table, noise)

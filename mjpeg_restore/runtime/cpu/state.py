@@ -18,7 +18,7 @@ The exported graph does the same for all blocks by gate and network, where there
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,10 @@ DEVIATION_GAIN: Final = 4.0
 """Factor of the plane of deviations that enters the network: they are small beside the samples."""
 UNIT: Final = 1 / 16
 """Unit of means and corrections in memory, grey levels."""
+SEEN: Final = 0.75
+"""Steps beyond which a mean is surely seen in each frame without noise; with noise,"""
+SURE: Final = 3.0
+"""its deviation so many times more."""
 UNKNOWN: Final = 1e30
 """Distance of a block from a state that there is not."""
 
@@ -144,6 +148,25 @@ def doubted(
     return ComponentState(state.mean, evidence, state.correction)
 
 
+class Compared(NamedTuple):
+    """A frame's blocks and their state, float32 `[blocks_high, blocks_wide]` each: sums over a block.
+
+    Attributes:
+        distance: squares of the deviations beyond half a step, in units of their variance, or `UNKNOWN`.
+        spread: squares of those that tell of the noise, less the quantiser's share, in grey levels^2 of a frame.
+        number: how many these are.
+        common: products of the coefficients with their means, in steps^2: of those AC coefficients that a frame shows
+            in spite of quantiser and noise, if it shows what the means of four frames or more show.
+        energy: squares of these means, likewise.
+    """
+
+    distance: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    number: NDArray[np.float32]
+    common: NDArray[np.float32]
+    energy: NDArray[np.float32]
+
+
 def compare(
     coefficients: NDArray[np.int16],
     table: NDArray[np.uint16],
@@ -151,7 +174,7 @@ def compare(
     noise: float,
     *,
     lanes: int = LANES,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+) -> Compared:
     """How far a frame's blocks are from their state.
 
     What the blocks tell of the noise, they tell by coefficients whose means are larger than a step, of up to
@@ -164,24 +187,17 @@ def compare(
         state: of the same size.
         noise: variance of the sensor's noise, grey levels^2.
         lanes: SIMD lanes of float32: 16 (AVX-512), 8 (AVX2) or 4; no more than CPU and compiler have.
-
-    Returns:
-        Float32 `[blocks_high, blocks_wide]` each, sums over a block:
-
-        * the squares of the deviations beyond half a step, in units of their variance, or `UNKNOWN`;
-        * the squares of those that tell of the noise, less the quantiser's share, in grey levels^2 of a frame;
-        * their number.
     """
     high, wide, _ = coefficients.shape
-    distance, spread, count = (np.empty((high, wide), np.float32) for _ in range(3))
+    found = Compared(*(np.empty((high, wide), np.float32) for _ in Compared._fields))
     least = np.where(table <= COARSEST, table, np.inf).astype(np.float32)
     expected = (table.astype(np.float64) ** 2 / 12 - systematic(table, noise)).astype(np.float32)
+    clear = (SEEN * table + SURE * noise**0.5).astype(np.float32)
+    clear[0] = np.inf  # light changes the mean of a block
     known = state.mean, state.evidence
     assert native is not None
-    native.compare(
-        *_frame(coefficients, table), *known, least, expected, distance, spread, count, high, wide, lanes, noise
-    )
-    return distance, spread, count
+    native.compare(*_frame(coefficients, table), *known, least, expected, clear, *found, high, wide, lanes, noise)
+    return found
 
 
 def innovate(

@@ -406,3 +406,52 @@ def test_a_part_with_far_more_noise_than_the_rest_keeps_its_past() -> None:
         (luma, *_) = camera.activity.doubt(camera.states)
         kept.append(float((luma.evidence[:rows] > 0).mean()))
     assert np.mean(kept[10:]) > 0.95
+
+
+def outlined(camera: Camera) -> None:
+    """Give the camera a scene of which every block has an outline, but for those of a column of cells."""
+    for scene in camera.scene:
+        scene[:] = camera.random.choice([-90, -60, 60, 90], scene.shape) * (np.arange(64) < 12)
+    for scene, side in zip(camera.scene, (2, 1, 1), strict=True):
+        scene[:, 6 * side : 7 * side, 1:] = 0
+
+
+@pytest.mark.parametrize("quality", [10, 30, 60, 90])
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_what_something_smooth_covers_is_forgotten(quality: int, share: float) -> None:
+    camera = Camera(quality=quality)
+    outlined(camera)
+    for _ in range(12):
+        camera.choose()
+    rows = round(CELLS[0] * share)
+    for scene, side in zip(camera.scene, (2, 1, 1), strict=True):
+        scene[: rows * side] = 0
+        scene[: rows * side, :, 0] = 300
+    chosen = camera.choose(believes=1.0)
+    assert chosen[:rows].all()
+    luma, *_ = camera.activity.doubt(camera.states)
+    assert (luma.evidence[: 2 * rows] == 0).all()  # that of what has no outline, too
+    assert (luma.evidence[2 * rows :] > 0).all()
+
+
+@pytest.mark.parametrize(("quality", "light"), [(10, 0.9), (10, 1.2), (30, 0.6), (60, 0.6), (90, 0.6), (90, 1.2)])
+def test_what_other_light_falls_on_is_still_the_same(quality: int, light: float) -> None:
+    camera = Camera(quality=quality)
+    outlined(camera)
+    for _ in range(12):
+        camera.choose()
+    for scene in camera.scene:
+        scene *= light
+    camera.choose()
+    assert all((state.evidence > 0).all() for state in camera.activity.doubt(camera.states))
+
+
+@pytest.mark.parametrize("noise", [2.0, 8.0])
+def test_noise_is_no_outline(noise: float) -> None:
+    camera = Camera(noise, quality=90)
+    for scene in camera.scene:
+        scene[:] = 0
+    for number in range(40):
+        camera.choose()
+        # A few frames have to tell first how strong it is.
+        assert number < 12 or all((state.evidence > 0).all() for state in camera.activity.doubt(camera.states))

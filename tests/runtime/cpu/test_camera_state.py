@@ -23,6 +23,7 @@ from mjpeg_restore.runtime.cpu.state import (
     LONGEST,
     SENSOR,
     UNKNOWN,
+    Compared,
     ComponentState,
     compare,
     doubted,
@@ -628,8 +629,8 @@ def test_coarse_steps_have_told_less_than_their_evidence() -> None:
 def test_comparing_a_frame_with_its_state(case: Case, noise: float) -> None:
     coefficients, table, state = case
     before = copy_of(state)
-    distance, spread, count = compare(*case, noise)
-    assert distance.dtype == spread.dtype == count.dtype == np.float32
+    distance, spread, count, common, energy = compare(*case, noise)
+    assert distance.dtype == spread.dtype == count.dtype == common.dtype == energy.dtype == np.float32
     assert_unchanged(state, before)
     far, wide, counts = formulas.compared(*case, noise)
     np.testing.assert_array_equal(count, counts.sum(axis=2))
@@ -645,13 +646,20 @@ def test_comparing_a_frame_with_its_state(case: Case, noise: float) -> None:
     assert (np.abs(distance - far) <= room + 1e-5 * far)[seen].all()
     terms = ((2 * away * error + error**2) / growth + 1e-5 * (away**2 / growth + steps**2)) * counts
     assert (np.abs(spread - (wide * counts).sum(axis=2)) <= terms.sum(axis=2)).all()
+    same, all_of_it, clear = formulas.in_common(*case, noise)
+    level = np.abs(formulas.means(state) / steps) * clear
+    # A bound may be the mean itself, but for its roundoff.
+    unsure = np.isclose(np.abs(formulas.means(state)), 0.75 * steps + 3 * noise**0.5, rtol=1e-6)
+    unsure = (unsure | np.isclose(known, 3.5 * formulas.observation(table), rtol=1e-6)).any(axis=2)
+    room = 1e-5 * (level * np.abs(coefficients.astype(float))).sum(axis=2)
+    assert (unsure | (np.abs(common - same) <= room)).all()
+    assert (unsure | (np.abs(energy - all_of_it) <= 1e-5 * all_of_it)).all()
 
 
 def test_a_block_that_is_not_known_is_as_far_as_can_be() -> None:
     coefficients, table, state = camera(3, 4, 1)
     state.evidence[1, 2] = 0
-    distance, _, _ = compare(coefficients, table, state, 1.0)
-    assert distance[1, 2] == np.float32(UNKNOWN)
+    assert compare(coefficients, table, state, 1.0).distance[1, 2] == np.float32(UNKNOWN)
 
 
 def test_a_frame_that_is_its_mean_is_no_distance_away() -> None:
@@ -661,7 +669,8 @@ def test_a_frame_that_is_its_mean_is_no_distance_away() -> None:
     coefficients[np.abs(coefficients * table.astype(np.int32)) > 2000] = 0
     state.mean[coefficients == 0] = 0
     state.evidence[:] = 1
-    distance, spread, count = compare(coefficients, table, state, 1.0)
+    distance, spread, count, common, energy = compare(coefficients, table, state, 1.0)
+    np.testing.assert_allclose(common, energy, rtol=1e-5)
     assert (distance == 0).all()
     assert (spread[count > 0] < 0).all()  # less than the quantiser makes of any scene with noise
     assert (spread[count == 0] == 0).all()
@@ -720,7 +729,7 @@ def test_what_frames_deviate_beyond_the_quantisers_share_is_the_noise(step: int,
     agrees, state, seen = np.ones((20, 20), np.bool_), ComponentState.empty(20, 20), list[float]()
     for number in range(60):
         frame = np.rint((scene + random.normal(0, noise**0.5, scene.shape)) / table).astype(np.int16)
-        _, spread, count = compare(frame, table, state, noise)
+        _, spread, count, *_ = compare(frame, table, state, noise)
         if number >= 30:
             seen.append(float(spread.sum() / count.sum()))
         before = copy_of(state)
@@ -735,7 +744,7 @@ def test_coefficients_near_zero_and_with_coarse_steps_tell_nothing_of_the_noise(
     state.mean[0, 0] = 16 * 41
     coarse, fine = (np.full(64, step, np.uint16) for step in (41, 40))
     for table, wanted in ((coarse, [0, 0]), (fine, [64, 0])):
-        _, spread, count = compare(coefficients, table, state, 1.0)
+        _, spread, count, *_ = compare(coefficients, table, state, 1.0)
         np.testing.assert_array_equal(count[0], wanted)
         np.testing.assert_array_equal(spread[0] > 0, np.array(wanted) > 0)
 
@@ -953,8 +962,8 @@ def arguments(function: str) -> dict[str, Any]:
             given |= {"products": np.empty((3, 2, 3), np.float32)}
         case _:
             given |= {"evidence": state.evidence, "least": np.ones(64, np.float32)}
-            given |= {"expected": np.ones(64, np.float32)}
-            given |= {name: np.empty((2, 3), np.float32) for name in ("distance", "spread", "count")}
+            given |= {name: np.ones(64, np.float32) for name in ("expected", "clear")}
+            given |= {name: np.empty((2, 3), np.float32) for name in Compared._fields}
     return given
 
 
@@ -977,7 +986,7 @@ WRITTEN = {
     "restore": ["correction", "plane"],
     "take_still": ["mean_after", "evidence_after"],
     "restore_still": ["correction", "plane"],
-    "compare": ["distance", "spread", "count"],
+    "compare": [*Compared._fields],
     "innovate": ["innovations", "products"],
 }
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.runtime.cpu.activity import Activity
-from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, trust
+from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, lag_for, trust
 from mjpeg_restore.runtime.cpu.state import ComponentState, take_still
 from tests.lacking import needs_native_state
 
@@ -67,7 +68,7 @@ class Noise:
 
 
 def correlations(
-    scene: Scene, step: int, noise: Callable[[], NDArray[np.float64]], frames: int = 24
+    scene: Scene, step: int, noise: Callable[[], NDArray[np.float64]], frames: int = 24, lag: int = 1
 ) -> list[NDArray[np.floating]]:
     """Those of each frame, of blocks that all agree with the state, one for the whole picture."""
     table, drift = np.full(64, step, np.uint16), Drift((HIGH, WIDE), lambda values: values.mean(keepdims=True))
@@ -75,23 +76,49 @@ def correlations(
     found: list[NDArray[np.floating]] = []
     for number in range(frames):
         frame = np.rint((scene(number) + noise()) / table).astype(np.int16)
-        found.append(drift.follow(frame, table, state))
+        found.append(drift.follow(frame, table, state, lag))
         take_still(frame, table, state, agrees, state, 0)
     return found
 
 
+@pytest.mark.parametrize("lag", [1, 3])
 @pytest.mark.parametrize("step", [12, 30, 40])
-def test_innovations_of_a_still_scene_have_nothing_in_common(step: int) -> None:
-    found = correlations(still, step, Noise())
+def test_innovations_of_a_still_scene_have_nothing_in_common(step: int, lag: int) -> None:
+    found = correlations(still, step, Noise(), lag=lag)
     assert found[0] == 0
     # Of what is beyond half a step some always has, where noise carries a coefficient across a bound.
     assert np.max(np.abs(found[3:])) < 0.15
     assert (trust(np.array(found)) == 1).all()
 
 
+@pytest.mark.parametrize("lag", [1, 3])
 @pytest.mark.parametrize("step", [12, 30, 40])
-def test_innovations_of_a_scene_that_creeps_agree(step: int) -> None:
-    assert np.min(correlations(creeping, step, Noise())[-4:]) > DRIFTING
+def test_innovations_of_a_scene_that_creeps_agree(step: int, lag: int) -> None:
+    assert np.min(correlations(creeping, step, Noise(), lag=lag)[-4:]) > DRIFTING
+
+
+def test_noise_that_lasts_has_less_in_common_with_that_of_a_few_frames_before() -> None:
+    together, apart = (
+        np.mean(correlations(still, 12, Noise(0.8), 40, lag)[8:]) for lag in (1, lag_for(np.full(64, 12, np.uint16)))
+    )
+    assert apart < 0.6 * together
+
+
+@pytest.mark.parametrize(("quality", "lag"), [(10, 1), (22, 1), (36, 1), (37, 3), (50, 3), (60, 3), (61, 0), (90, 0)])
+def test_frames_are_compared_across_as_many_as_their_steps_hide(quality: int, lag: int) -> None:
+    assert lag_for(scaled_tables(quality)[0].ravel()) == lag
+
+
+def test_where_steps_change_frames_that_were_not_followed_tell_nothing() -> None:
+    table, drift = np.full(64, 30, np.uint16), Drift((HIGH, WIDE), lambda values: values.mean(keepdims=True))
+    state, agrees, noise = ComponentState.empty(HIGH, WIDE), np.ones((HIGH, WIDE), np.bool_), Noise()
+    found: list[float] = []
+    for number, lag in enumerate([1] * 12 + [3] * 12 + [1] * 12):
+        frame = np.rint((creeping(number) + noise()) / table).astype(np.int16)
+        found.append(float(drift.follow(frame, table, state, lag).max()))
+        take_still(frame, table, state, agrees, state, 0)
+    assert found[12] < found[11] and found[13] < found[12]
+    assert min(found[23], found[35]) > DRIFTING
 
 
 def test_another_picture_in_each_frame_is_no_drift() -> None:
