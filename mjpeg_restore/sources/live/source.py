@@ -127,7 +127,7 @@ class LiveSource(BaseSource):
             entry = attempt.next()
             if isinstance(entry, Capture):
                 if first:
-                    self._connected()
+                    self._connected(entry.arrived)
                 yield self._packet(entry, discontinuity=first or entry.lost)
                 first = False
             elif entry is not None:
@@ -167,10 +167,10 @@ class LiveSource(BaseSource):
             time.sleep(min(_POLL, delay))
             yield from self._silence()
 
-    def _connected(self) -> None:
+    def _connected(self, arrived: float) -> None:
         again = self._any or self._retries.reason
-        silence = time.monotonic() - self._heard
-        self._connected_at = time.monotonic()
+        silence = arrived - self._heard
+        self._connected_at = arrived  # not now: a connection of one picture lasted 0 s, and no negative time
         self._status.connected = True
         self._status.reconnects += self._any
         if self._retries.succeeded():

@@ -152,6 +152,22 @@ def test_a_camera_that_ends_the_stream_after_each_picture_fills_no_log(log: pyte
     assert events(log) == ["connected", "reconnecting", "connected"]
 
 
+def test_a_camera_that_ends_the_stream_after_each_picture_is_connected_to_as_soon_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shortest, delays = 0.001, list[float]()
+
+    class Noted(Retries):
+        def failed(self, reason: str, lasted: float | None = None) -> bool:
+            telling = super().failed(reason, lasted)
+            delays.append(self.delay)
+            return telling
+
+    monkeypatch.setattr(live, "Retries", partial(Noted, Delays(shortest=shortest, share=1.0, chance=0.0)))
+    take(camera([b"a"], [b"b", b"c"], [b"d"], [b"e", FOREVER]), 5)
+    assert delays == [shortest] * 3
+
+
 @pytest.mark.parametrize("error", [NotMjpeg("cam sends H.264"), SourceError("cam: wrong password"), ValueError("bug")])
 def test_hopeless_errors_at_first_end_the_source(error: Exception) -> None:
     with pytest.raises(type(error), match=str(error)):
