@@ -57,6 +57,9 @@ class FileStream(StoppableStream):
 
     def __init__(self, file: ByteStream, head: bytes = b"") -> None:
         """Read from `file`, whose bytes `head` were read before and are returned first."""
+        self.whole = False
+        """Set to True, it makes an error of an HTTP response that ends before all that it announced has come. That of a
+        camera just ends there."""
         self._head = memoryview(head)
         self._try_read = _reader_for(file)
         self._stopped = False
@@ -65,7 +68,7 @@ class FileStream(StoppableStream):
         """Return up to `size` bytes; none at the end, after `stop`, and after an error.
 
         Raises:
-            OSError: the file cannot be read, is closed, or its socket's timeout has passed.
+            OSError: the file cannot be read, is closed, its socket's timeout has passed, or it is not `whole`.
         """
         if self._head:
             chunk, self._head = bytes(self._head[:size]), self._head[size:]
@@ -73,6 +76,8 @@ class FileStream(StoppableStream):
         try:
             while not self._stopped:
                 if (chunk := self._try_read(size)) is not None:
+                    if not chunk and self.whole and isinstance(self._try_read, _ResponseReader):
+                        self._try_read.check_end()
                     return chunk
         except ValueError as error:  # closed by its owner
             self.stop()
@@ -107,12 +112,9 @@ def is_disk_or_memory(file: BinaryIO) -> bool:
 
 def _reader_for(file: ByteStream) -> _TryRead:
     read = getattr(file, "read1", file.read)
-    if hasattr(select, "poll"):  # not on Windows
-        if _is_response(file):
-            return _ResponseReader(file)
-        if _can_be_polled(file):
-            return _PollingReader(file, read)
-    return _ThreadReader(read)
+    if _is_response(file):
+        return _ResponseReader(file)
+    return _PollingReader(file, read) if _can_be_polled(file) else _ThreadReader(read)
 
 
 def _is_response(file: object) -> TypeGuard[HTTPResponse]:
@@ -121,6 +123,8 @@ def _is_response(file: object) -> TypeGuard[HTTPResponse]:
 
 
 def _can_be_polled(file: object) -> bool:
+    if not hasattr(select, "poll"):  # Windows
+        return False
     raw = _raw_file(file)
     if isinstance(raw, socket.SocketIO):
         return _socket(raw) is not None and (file is not raw or not _is_tls(raw))
@@ -252,6 +256,17 @@ class _ResponseReader:
         if dechunker.error and not body:
             raise OSError(dechunker.error)
         return body or (b"" if dechunker.finished else None)
+
+    def check_end(self) -> None:
+        """Check that all has come that the response announced: http.client takes an early end for the end.
+
+        Raises:
+            OSError: the connection ended before.
+        """
+        dechunker = self._dechunker
+        whole = dechunker.finished or dechunker.between_responses if dechunker else not self._response.length
+        if not whole:
+            raise OSError("the connection ended before the file did")
 
 
 class _ThreadReader:

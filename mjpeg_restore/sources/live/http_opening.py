@@ -152,5 +152,7 @@ def _recording(address: Address, options: OpenOptions, opened: Opened) -> Source
     file, owned = opened.stream, client
     if opened.response.getheader("Accept-Ranges", "none").lower() == "bytes" and length.isdecimal():
         file = owned = cast(BinaryIO, HttpFile(client, int(length), timeout))
+    else:
+        file.whole = True
     with _deadline(opened, address, _MAX_PROBING):
         return open_file(file, address.name, options, owned=owned)

@@ -655,6 +655,26 @@ def test_a_recording_whose_connection_breaks_is_read_up_to_there(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("sent", [2, 20])
+def test_a_recording_that_is_cut_off_after_a_picture_is_not_taken_for_whole(jpegs: list[bytes], sent: int) -> None:
+    pictures = list(islice(itertools.cycle(jpegs), 40))
+    whole, part = b"".join(pictures), b"".join(pictures[:sent])
+    head = respond(whole, type="video/x-motion-jpeg")[: -len(whole)]
+    with Server(always(head, part, CLOSE)) as server, open_source(server.url()) as source:
+        assert [packet.data for packet in source] == pictures[:sent]
+        assert source.truncated and source.truncated.endswith("the connection ended before the file did")
+
+
+@pytest.mark.parametrize("end", [b"0\r\n\r\n", b"", b"1000\r\n"])
+def test_a_chunked_recording_is_whole_with_its_last_chunk(mux: MuxClip, jpegs: list[bytes], end: bytes) -> None:
+    data = mux("a.mkv", sound=None).read_bytes()
+    head = respond(b"", "200 OK", "video/x", "Transfer-Encoding: chunked", length=False)
+    body = f"{len(data):x}\r\n".encode() + data + b"\r\n"
+    with Server(always(head, body, end, CLOSE)) as server, open_source(server.url()) as source:
+        assert [packet.data for packet in source] == jpegs
+        assert (source.truncated is None) == end.startswith(b"0")
+
+
 def h264(format: str) -> bytes:
     file = io.BytesIO()
     options = {"movflags": "frag_keyframe+empty_moov"} if format == "mp4" else {}
