@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, Protocol
 
@@ -95,6 +95,9 @@ class Surroundings:
     open: Opener = open_camera
     changed: Callable[[], None] = lambda: None
     """Called from a camera's thread when it has ended for good."""
+    begun: dict[tuple[str, str], Sink] = field(default_factory=dict[tuple[str, str], Sink])
+    """Folders of pictures that were begun, by camera and target: a run that follows goes on in what is there, and what
+    others have left there is not touched."""
 
 
 class Camera:
@@ -254,8 +257,9 @@ class Camera:
             live=info.live,
         )
 
+        open = partial(_open_output, self.name, choice, settings, source, self._surroundings.begun)
         delays = _DELAYS_OF_PIPES if choice.parsed.is_pipe else _DELAYS
-        return Reopening(self.name, choice.name, partial(_open_output, self.name, choice, settings, source), delays)
+        return Reopening(self.name, choice.name, open, delays)
 
     def _fail(self, failure: str, lasted: float) -> None:
         self._failure = failure.removeprefix(f"{self.name}: ")
@@ -266,8 +270,21 @@ class Camera:
         _log.log(level, "%s: %s", self.name, message, extra={"event": event, "source": self.name})
 
 
-def _open_output(camera: str, choice: OutputChoice, settings: OutputSettings, source: Source) -> Sink:
+def _open_output(
+    camera: str,
+    choice: OutputChoice,
+    settings: OutputSettings,
+    source: Source,
+    begun: dict[tuple[str, str], Sink],
+) -> Sink:
     """Open an output. The reader of a named pipe is not waited for: the camera's other outputs would have to wait, too.
+
+    Args:
+        camera: its name.
+        choice: what is to be opened.
+        settings: all of them.
+        source: the camera's.
+        begun: see `Surroundings`.
 
     Raises:
         SinkError: see `open_sink`; or nobody reads the pipe.
@@ -277,6 +294,10 @@ def _open_output(camera: str, choice: OutputChoice, settings: OutputSettings, so
         with held_open(place) if choice.parsed.is_pipe else nullcontext(True) as is_read:
             if not is_read:
                 raise SinkError(f"nobody reads {place}")
-            return open_sink(choice.target, settings, source.sound, source.paths, camera)
+            before = begun.get((camera, choice.target))
+            sink = open_sink(choice.target, settings, source.sound, source.paths, camera, before)
+            if choice.parsed.format == "pictures":
+                begun[camera, choice.target] = sink
+            return sink
     except OSError as error:
         raise SinkError(f"cannot write to {place} ({reason_of(error)})") from error

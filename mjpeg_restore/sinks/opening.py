@@ -35,6 +35,7 @@ def open_sink(
     sound: Sequence[SoundTrack] = (),
     inputs: Sequence[Path] = (),
     source: str = "",
+    before: Sink | None = None,
 ) -> Sink:
     """Open the sink for a target.
 
@@ -55,6 +56,8 @@ def open_sink(
         sound: tracks of sound, for sinks that take it; others ignore them.
         inputs: the source's files, which are never replaced.
         source: whose pictures they are, in the log; empty: it does not say.
+        before: the sink of this target that failed or ended, and that this one goes on for. A folder then keeps the
+            pictures that it wrote, and the numbers go on; other sinks begin anew.
 
     Raises:
         OutputExists: the output exists and `overwrite` is False.
@@ -79,7 +82,7 @@ def open_sink(
         case "raw":
             return RawStream(_opened(found, inputs), settings, f"raw:{found.where}", source=source, closes=True)
         case "pictures":
-            return Stills(found.where, settings, inputs)
+            return Stills(found.where, settings, inputs, before if isinstance(before, Stills) else None)
         case "picture" | "hls" | "video":
             return _open_file(found, settings, sound, inputs)
 

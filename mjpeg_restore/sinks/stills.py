@@ -31,7 +31,8 @@ class Stills(BaseSink):
     """Numbered pictures: `out/%06d.png`, `out/%d.jpg`, or a folder, which gets `%06d.png` or `%06d.jpg`.
 
     *Numbers.* A file's number is the picture's index in the source, so that gaps show dropped pictures. An index that
-    does not rise is replaced by the next number.
+    does not rise is replaced by the next number. A sink that goes on for another whose source began anew counts from
+    that one's last number.
 
     Pictures may differ in size; `PictureEncoder` says what each format stores. A file appears whole or not at all;
     `close` and `discard` have nothing to do.
@@ -42,6 +43,7 @@ class Stills(BaseSink):
         target: str | os.PathLike[str],
         settings: OutputSettings | None = None,
         inputs: Iterable[Path] = (),
+        before: Stills | None = None,
     ) -> None:
         """Create the folder if it is missing.
 
@@ -50,9 +52,11 @@ class Stills(BaseSink):
             settings: `image_format` of a folder's files, `crf` of JPEG on FFmpeg's scale, 1 (best) to 31, and
                 `overwrite`, which allows a folder that contains files; the defaults if None.
             inputs: the source's files, which are never replaced.
+            before: the sink of the same target that this one goes on for: its files stay, whatever `overwrite` says.
 
         Raises:
-            OutputExists: the folder contains files (for a pattern: matching ones) and `overwrite` is False.
+            OutputExists: the folder contains files (for a pattern: matching ones), `overwrite` is False, and there was
+                no sink before.
             SinkError: the pattern is invalid, the folder cannot be created, or an input would be replaced.
         """
         settings = settings or OutputSettings()
@@ -69,9 +73,12 @@ class Stills(BaseSink):
             path = path / ("%06d.png" if format == "png" else "%06d.jpg")
         self._pattern = path
         self._encoder = PictureEncoder(format, settings)
-        self._last = -1
+        self._last = before._last if before else -1
+        self._first: int | None = None
+        """Number of the picture with index 0; None before the first picture."""
         _refuse_inputs(path, inputs)
-        _prepare_folder(path, pattern_given=Path(target) == path, overwrite=settings.overwrite)
+        may_hold_files = settings.overwrite or before is not None
+        _prepare_folder(path, pattern_given=Path(target) == path, overwrite=may_hold_files)
 
     def write(self, frame: Frame) -> None:
         """Write one file.
@@ -80,7 +87,9 @@ class Stills(BaseSink):
             SinkError: it cannot be written.
         """
         picture = frame.picture
-        self._last = picture.index if picture.index > self._last else self._last + 1
+        if self._first is None:
+            self._first = 0 if picture.index > self._last else self._last + 1
+        self._last = max(self._first + picture.index, self._last + 1)
         name = _PLACEHOLDER.sub(lambda match: match.group() % self._last, self._pattern.name)
         path = self._pattern.with_name(name)
         part = path.with_name(f".{name}.part")

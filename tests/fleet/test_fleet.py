@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mjpeg_restore.errors import SourceError
-from mjpeg_restore.fleet import CameraSettings, Fleet, FleetSettings, NetworkChoice, RunSettings, Status
+from mjpeg_restore.fleet import CameraSettings, Fleet, FleetSettings, NetworkChoice, OutputChoice, RunSettings, Status
 from mjpeg_restore.fleet.camera import Camera
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.outlets import Outlet
@@ -89,6 +89,19 @@ def test_an_output_that_fails_leaves_the_camera_and_its_other_outputs_alone(tmp_
         bad.parent.mkdir()
         until(bad.exists)
     assert good.stat().st_size > bad.stat().st_size > 64 * 48
+
+
+def test_a_folder_of_pictures_goes_on_when_its_camera_begins_anew_and_only_then(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    door = replace(camera("door"), outputs=(OutputChoice(str(folder)),))
+    with Fleet(settings(door), open=Town(door="breaks").open) as fleet:
+        until(lambda: folder.is_dir() and len([*folder.iterdir()]) >= 10)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [f"{number:06}.png" for number in range(len(names))]
+    with Fleet(settings(door), open=Town().open) as fleet:
+        until(lambda: running(fleet, "door"))
+        assert f"{folder} holds {len(names)} files already" in fleet.cameras["door"].status.reason
+    assert sorted(path.name for path in folder.iterdir()) == names
 
 
 def test_recordings_end_by_themselves(tmp_path: Path) -> None:

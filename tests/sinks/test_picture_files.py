@@ -67,6 +67,26 @@ def test_jpeg_quality_changes_the_size(output: Path) -> None:
     assert (output / "1-0.jpg").stat().st_size > 2 * (output / "20-0.jpg").stat().st_size
 
 
+def test_a_folder_is_gone_on_with_after_a_failure_and_after_a_new_beginning_of_the_source(output: Path) -> None:
+    written: list[tuple[str, bytes]] = []
+
+    def write(sink: Stills, *indices: int) -> Stills:
+        for index in indices:
+            sink.write(Frame(flat(index=index)))
+        found = sorted((path.name, path.read_bytes()) for path in folder.iterdir())
+        assert set(written) <= set(found)
+        written[:] = found
+        return sink
+
+    folder = output / "f"
+    first = write(Stills(folder), 0, 2)
+    second = write(Stills(folder, before=first), 5, 6)
+    write(Stills(folder, before=second), 0, 1, 3)
+    assert [int(name[:6]) for name, _ in written] == [0, 2, 5, 6, 7, 8, 10]
+    with pytest.raises(OutputExists):
+        Stills(folder)
+
+
 def test_numbers_are_the_sources_indices_and_strictly_rise(output: Path) -> None:
     sink = Stills(output / "f", OutputSettings(image_format="jpeg"))
     for index in (3, 5, 5, 2):
