@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mjpeg_restore import catalogue
 from mjpeg_restore.errors import SourceError
 from mjpeg_restore.frames import Picture
+from mjpeg_restore.futures import while_wanted
 from mjpeg_restore.pipeline import PipelineSettings
 from mjpeg_restore.playback import Opening, Playback
 from mjpeg_restore.restorer import Restorer
@@ -108,6 +109,8 @@ class VideoCapture:
         self._raises = False
         self._frames = 0
         self._playback: Playback | None = None
+        self._use = object()
+        """What was opened last, or is being opened; `release` puts another one in its place."""
         self._grabbed: Picture | None = None
         if filename is not None:
             self.open(filename, apiPreference, params)
@@ -124,11 +127,12 @@ class VideoCapture:
         if len(params) % 2:
             raise ValueError(f"params has {len(params)} numbers: each property needs a value after it")
         self.release()
+        use = self._use
         spec = f"/dev/video{filename}" if isinstance(filename, int) else filename
         asked = {int(name): value for name, value in zip(params[::2], params[1::2], strict=True)}
         with self._turn:
             self._opening = _with(replace(self._given, spec=spec), asked)
-            if error := self._start(self._opening):
+            if error := self._start(self._opening, use):
                 self._fail(error)
             return self.isOpened()
 
@@ -216,7 +220,8 @@ class VideoCapture:
         return propId == CAP_PROP_FOURCC and value == _MJPG
 
     def release(self) -> None:
-        """Close the source; from any thread, also while another one reads, and more than once."""
+        """Close the source; from any thread, also while another one opens or reads it, and more than once."""
+        self._use = object()
         self._asked.clear()
         self._close()
 
@@ -247,15 +252,22 @@ class VideoCapture:
         """Close the source."""
         self.release()
 
-    def _start(self, opening: Opening) -> SourceError | None:
-        """Open a source at its beginning; the error if it cannot be opened."""
+    def _start(self, opening: Opening, use: object) -> SourceError | None:
+        """Open a source at its beginning, unless it is released meanwhile; the error if it cannot be opened."""
         self.error = self._grabbed = None
         try:
-            self._playback = playback = opening.start()
-            playback.look()
+            playback = while_wanted(opening.start, lambda: self._use is use, Playback.close)
+            if playback is None:
+                return None
+            self._playback = playback
+            if self._use is use:  # or it was released in the line before
+                playback.look()
         except SourceError as error:
             self._close()
-            return error
+            return error if self._use is use else None
+        if self._use is not use:
+            self._close()
+            return None
         self._frames = playback.info.frames or 0
         return None
 
@@ -286,17 +298,18 @@ class VideoCapture:
         """Open the device again, if something else was asked of it."""
         if not self._asked:  # without waiting for a thread that reads
             return
+        use = self._use
         with self._turn:
             if (other := _with(self._opening, self._asked)) == self._opening:
                 return
             self._close()  # a device is open once
-            refusal = self._start(other)
+            refusal = self._start(other, use)
             if refusal is None:
                 self._opening = other
                 return
             _log.warning("%s; it keeps its own", refusal)
             self._asked.clear()
-            if error := self._start(self._opening):
+            if error := self._start(self._opening, use):
                 self._fail(error)
 
     def _fail(self, error: SourceError) -> None:

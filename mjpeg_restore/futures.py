@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from typing import Any, ParamSpec, TypeVar
 
 Arguments = ParamSpec("Arguments")
 Part = TypeVar("Part")
 Whole = TypeVar("Whole")
+
+_POLL = 0.05
+"""Seconds after which a wait that may be given up checks whether it is."""
 
 
 class Inline(Executor):
@@ -69,3 +72,43 @@ def gather(parts: Sequence[Future[Part]], function: Callable[[list[Part]], Whole
     for part in parts:
         part.add_done_callback(count)
     return whole
+
+
+def while_wanted(
+    function: Callable[[], Whole], wanted: Callable[[], bool], release: Callable[[Whole], None]
+) -> Whole | None:
+    """Call a function that cannot be interrupted, such as one that opens a camera, and wait for it while it is wanted.
+
+    Args:
+        function: called on a daemon thread of its own, which goes on where nobody waits any more.
+        wanted: asked from time to time, and once more at the end.
+        release: called with a result that came too late.
+
+    Returns:
+        The result; None if it is not wanted any more.
+
+    Raises:
+        BaseException: the function's, unless it came too late.
+    """
+    future: Future[Whole] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # raised where the result is waited for
+            future.set_exception(error)
+
+    def drop(late: Future[Whole]) -> None:
+        if late.exception() is None:
+            release(late.result())
+
+    threading.Thread(target=call, name="open", daemon=True).start()
+    try:
+        while wanted():
+            if wait((future,), timeout=_POLL).done and wanted():
+                return future.result()
+    except BaseException:
+        future.add_done_callback(drop)  # after Ctrl-C; of a function that failed there is nothing to release
+        raise
+    future.add_done_callback(drop)
+    return None

@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 import pytest
 
-from mjpeg_restore.futures import INLINE, done, gather
+from mjpeg_restore.futures import INLINE, done, gather, while_wanted
 
 
 def test_parts_come_together_in_their_order() -> None:
@@ -83,3 +83,37 @@ def test_inline_work_is_done_at_once_and_its_failure_kept() -> None:
     failed = INLINE.submit(divmod, 1, 0)
     with pytest.raises(ZeroDivisionError):
         failed.result()
+
+
+def test_what_is_wanted_is_waited_for() -> None:
+    released: list[str] = []
+    assert while_wanted(lambda: "found", lambda: True, released.append) == "found"
+    with pytest.raises(KeyError, match="missing"):
+        while_wanted(lambda: {}["missing"], lambda: True, released.append)
+    assert released == []
+
+
+def test_what_is_not_wanted_any_more_is_released_when_it_comes() -> None:
+    asked, go, released = threading.Event(), threading.Event(), threading.Event()
+
+    def call() -> str:
+        asked.set()
+        go.wait(30)
+        return "late"
+
+    assert while_wanted(call, lambda: not asked.is_set(), lambda late: released.set()) is None
+    assert not released.is_set()
+    go.set()
+    assert released.wait(30)
+
+
+def test_what_ends_the_wait_releases_what_comes_late() -> None:
+    go, released = threading.Event(), threading.Event()
+
+    def interrupted() -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        while_wanted(lambda: go.wait(30), interrupted, lambda late: released.set())
+    go.set()
+    assert released.wait(30)

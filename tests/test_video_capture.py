@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 import mjpeg_restore
 from mjpeg_restore import LiveSettings, NotMjpeg, Restorer, SourceError, SourceNotFound, UnknownModel, VideoCapture
 from mjpeg_restore import capture as cap
+from mjpeg_restore.playback import Opening, Playback
 from mjpeg_restore.sources.live import v4l2
 from tests.fleet.scripted import until
 from tests.lacking import needs_linux, needs_named_pipes, needs_opencv
@@ -392,6 +393,30 @@ def test_release_ends_a_read_that_waits() -> None:
         assert time.monotonic() < until
     assert not capture.isOpened()
     assert not [thread for thread in threading.enumerate() if "feeder" in thread.name]
+
+
+def test_release_ends_an_open_that_waits(clip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, answers = threading.Event(), threading.Event()
+    start, late = Opening.start, list[Playback]()
+
+    def slow(self: Opening) -> Playback:
+        begun.set()
+        answers.wait(LIMIT)
+        late.append(start(self))
+        return late[0]
+
+    monkeypatch.setattr(Opening, "start", slow)
+    capture = VideoCapture(model=DECODE)
+    opening = threading.Thread(target=capture.open, args=(clip,))
+    opening.start()
+    assert begun.wait(LIMIT)
+    capture.release()
+    opening.join(LIMIT)
+    assert not (opening.is_alive() or answers.is_set())
+    answers.set()
+    until(lambda: late != [])
+    until(lambda: late[0].next() is None)
+    assert not capture.isOpened() and capture.error is None
 
 
 # ---- devices ----

@@ -17,6 +17,7 @@ from mjpeg_restore.fleet.keys import worded
 from mjpeg_restore.fleet.reopening import Reopening
 from mjpeg_restore.fleet.settings import CameraSettings, OutputChoice
 from mjpeg_restore.frames import Frame
+from mjpeg_restore.futures import while_wanted
 from mjpeg_restore.orientation import upright_aspect
 from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.outputs import outlet_of
@@ -205,9 +206,12 @@ class Camera:
         self._failure, self._outputs, self.report = "", [], Report()
         settings, surroundings = self.settings, self._surroundings
         try:
-            with surroundings.open(settings) as opened:
-                if self._stop.is_set():  # its outputs may be another camera's by now
-                    return None
+            found = while_wanted(
+                partial(surroundings.open, settings), lambda: not self._stop.is_set(), lambda late: late.close()
+            )
+            if found is None:  # its outputs may be another camera's by now
+                return None
+            with found as opened:
                 # Who watches a recording wants it at its pace.
                 source = opened if opened.info.live or not surroundings.audience else Paced(opened)
                 self._enter(source)

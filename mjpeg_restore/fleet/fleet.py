@@ -16,7 +16,7 @@ from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Progress, usable_cores
 
 PATIENCE = 10.0
-"""Seconds that the cameras get to finish their outputs. One that is being connected to may not end sooner."""
+"""Seconds that the cameras get to finish their outputs."""
 
 _log = logging.getLogger(__name__)
 

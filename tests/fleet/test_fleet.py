@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from mjpeg_restore.errors import SourceError
 from mjpeg_restore.fleet import CameraSettings, Fleet, FleetSettings, NetworkChoice, OutputChoice, RunSettings, Status
 from mjpeg_restore.fleet.camera import Camera
 from mjpeg_restore.frames import Packet
@@ -208,6 +207,25 @@ def test_one_that_is_stopped_while_it_connects_leaves_the_output_to_its_heir(tmp
     assert (tmp_path / "a.y4m").stat().st_size > 64 * 48
 
 
+def test_one_whose_server_accepts_and_says_nothing_ends_at_once_and_is_closed_when_it_answers() -> None:
+    asked, answers, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Late(Scripted):
+        def close(self) -> None:
+            closed.set()
+
+    def open(one: CameraSettings) -> Source:
+        asked.set()
+        answers.wait(60)
+        return Late(one, "")
+
+    fleet = Fleet(settings(camera("door")), open=open)
+    assert asked.wait(30)
+    assert fleet.close(30) and not answers.is_set()
+    answers.set()
+    assert closed.wait(30)
+
+
 def test_new_settings_keep_the_networks_that_are_still_wanted() -> None:
     door, yard = camera("door"), camera("yard")
     with Fleet(settings(door), open=Town().open) as fleet:
@@ -222,14 +240,15 @@ def test_new_settings_keep_the_networks_that_are_still_wanted() -> None:
 def test_a_camera_that_cannot_be_ended_does_not_hold_up_the_others(caplog: pytest.LogCaptureFixture) -> None:
     never = threading.Event()
 
+    class Stuck(Scripted):
+        def close(self) -> None:
+            never.wait(30)
+
     def open(one: CameraSettings) -> Source:
-        if one.name == "stuck":
-            never.wait(30)  # as a name that is being looked up
-            raise SourceError("too late")
-        return Scripted(one, "")
+        return Stuck(one, "") if one.name == "stuck" else Scripted(one, "")
 
     fleet = Fleet(settings(camera("stuck"), camera("door")), open=open)
-    until(lambda: running(fleet, "door"))
+    until(lambda: running(fleet, "stuck", "door"))
     assert fleet.close(0.2) is False
     assert fleet.cameras["door"].status.state == "stopped"
     warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
