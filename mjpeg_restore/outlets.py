@@ -121,7 +121,18 @@ class Feed(ABC):
             self.report.frames += 1
             self._taken(item.arrived, time.monotonic() - begun)
         if sink.closed:
-            self._close()
+            self._leave()
+
+    def _leave(self) -> None:
+        """Close the sink, for its consumer has gone."""
+        self._close()
+        if not (self.error or self._alone or self.outlet.ends_run):
+            _log.info("%s: its reader has gone", self.outlet.name, extra={"event": "output_left"})
+
+    def _miss(self, frames: int) -> None:
+        """Count frames that come too late; where the run ends with the consumer, nobody misses them."""
+        if not self.outlet.ends_run:
+            self.report.missed += frames
 
     def _close(self) -> None:
         if not self.over:
@@ -160,7 +171,9 @@ class DirectFeed(Feed):
 
     def put(self, item: Frame | SoundPacket) -> None:
         """Write the item."""
-        if not self.over:
+        if self.over:
+            self._miss(isinstance(item, Frame))
+        else:
             self._attempt(lambda: self._write(item))
 
     def finish(self) -> None:
@@ -204,6 +217,7 @@ class QueuedFeed(Feed):
             if self.outlet.when_full == "wait":
                 self._condition.wait_for(lambda: self._count(Frame) < _DEPTH or self._is_over)
             if self._is_over:
+                self._miss(isinstance(item, Frame))
                 return
             self._items.append(item)
             if self.outlet.when_full == "drop":
@@ -274,7 +288,7 @@ class QueuedFeed(Feed):
             else:
                 sink.idle()
                 if sink.closed:
-                    self._close()
+                    self._leave()
             if self.over:
                 self._tell()
 
@@ -300,6 +314,7 @@ class QueuedFeed(Feed):
     def _tell(self) -> None:
         """Wake the run, which may wait for room, and let it see whether it is to end."""
         with self._condition:
+            self._miss(self._count(Frame))
             self._items.clear()
             self._condition.notify_all()
         self._changed()

@@ -43,6 +43,8 @@ class OutputReport:
     """Frames that it took and could not deliver, as while a server was away."""
     dropped: int = 0
     """Frames that came while it was busy, and were replaced by newer ones."""
+    missed: int = 0
+    """Frames that came after its consumer had gone, or after it had failed."""
     error: str | None = None
     """Why it was given up, in one line, if it was."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -200,12 +201,17 @@ def test_once_all_have_failed_the_run_ends_with_the_first_error() -> None:
     assert source.yielded < 60
 
 
-def test_a_consumer_that_leaves_ends_its_output_alone() -> None:
+@pytest.mark.parametrize("instant", [False, True])
+def test_a_consumer_that_leaves_ends_its_output_alone(instant: bool, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     leaving, staying = Collect(leave_at=2), Collect()
-    report = run(ListSource([still()] * 20), DECODE, [Outlet(leaving), Outlet(staying)])
+    leaving.instant = instant
+    report = run(ListSource([still()] * 20), DECODE, [Outlet(leaving, "a pipe"), Outlet(staying)])
     assert (len(leaving.pictures), leaving.ended) == (2, ["closed"])
     assert (len(staying.pictures), staying.ended) == (20, ["closed"])
     assert not report.interrupted
+    assert [(output.frames, output.missed, output.error) for output in report.outputs] == [(2, 18, None), (20, 0, None)]
+    assert caplog.messages == ["a pipe: its reader has gone"]
 
 
 def test_a_consumer_that_leaves_ends_the_run_where_that_is_asked_for() -> None:

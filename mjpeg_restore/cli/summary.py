@@ -25,8 +25,8 @@ def summary(report: Report, outputs: Sequence[str], device: str) -> Iterator[str
         outputs: names of those that were to be written; what has failed was said when it happened.
         device: the device that was asked for.
     """
-    failed = {output.name for output in report.outputs if output.error}
-    written = [name for name in outputs if name not in failed]
+    ended = {output.name for output in report.outputs if output.error or output.missed}
+    written = [name for name in outputs if name not in ended]
     where = f" to {joined(written)}" if written else ""
     speed = f", {report.speed:.2f}x real time" if report.speed else ""
     yield f"{report.frames} frame{'s' if report.frames != 1 else ''}{where}, {report.fps:.1f} frames/s{speed}"
@@ -39,6 +39,8 @@ def summary(report: Report, outputs: Sequence[str], device: str) -> Iterator[str
             yield f"{output.name}: {output.dropped} dropped while it was busy"
         if output.lost:
             yield f"{output.name}: {output.lost} lost while there was no connection"
+        if output.missed and not output.error:
+            yield f"{output.name}: its reader left after {output.frames} frames, {output.missed} missed"
     if report.computed is not None:
         yield f"{report.computed:.1%} of the pictures computed anew, the rest is as before"
     for words, count in report.warnings.most_common(MOST_WARNINGS):

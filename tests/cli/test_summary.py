@@ -133,3 +133,10 @@ def test_a_run_without_openvino_suggests_openvino(
     assert ("pip install openvino" in "".join(summary(report, [], device))) is suggested
     monkeypatch.setattr("mjpeg_restore.cli.versions.version", lambda _: "2026.4.1")
     assert "pip install openvino" not in "".join(summary(report, [], device))
+
+
+def test_an_output_whose_reader_has_gone_is_not_where_the_pictures_went() -> None:
+    outputs = OutputReport("-", 2, missed=48), OutputReport("a.mp4", 50)
+    first, second, *_ = summary(Report(frames=50, model="decode", outputs=outputs), ["-", "a.mp4"], "auto")
+    assert first.startswith("50 frames to a.mp4, ")
+    assert second == "-: its reader left after 2 frames, 48 missed"
