@@ -131,7 +131,7 @@ class HttpClient:
             if authorisation is None:
                 raise missing_credentials(address, self._address)
             if answers and not any(challenge.stale for challenge in challenges):
-                break
+                raise SourceError(f"{address.name} refuses the user name and password of the URL (401 Unauthorized)")
             if not authorisation.accept(challenges):
                 schemes = ", ".join(challenge.scheme for challenge in challenges) or "no known scheme"
                 raise SourceError(
@@ -139,7 +139,7 @@ class HttpClient:
                     "SHA-256 with qop=auth, are supported"
                 )
             self._drain(response)
-        raise SourceError(f"{address.name} refuses the user name and password of the URL (401 Unauthorized)")
+        raise ConnectionFailed(f"{address.name}: the server's challenges expire before they are answered")
 
     def _request(
         self, address: Address, headers: Mapping[str, str], authorisation: Authorisation | None
@@ -163,6 +163,8 @@ class HttpClient:
                 Hint("{verify_tls} connects nevertheless", verify_tls=False),
             ) from None
         except (OSError, HTTPException, ValueError) as error:  # ValueError: ssl's, for an impossible host
+            if isinstance(error, TimeoutError) and error.errno is None:
+                self._expired = True  # the socket's own clock runs as long as the timer, and was faster
             self._check_time(address)
             raise failure(error, address) from None
 
