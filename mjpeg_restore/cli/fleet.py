@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.restore import INTERRUPTED
-from mjpeg_restore.cli.run import Check, Request, checked, reread, serving, signals, tell
+from mjpeg_restore.cli.run import Check, Request, checked, reread, serving, signals, tell, tell_if_idle
 from mjpeg_restore.cli.serving import access
 from mjpeg_restore.cli.streams import logged, set_log_format
 from mjpeg_restore.errors import SinkError
@@ -45,6 +45,7 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
         audience = stack.enter_context(serving(settings.run, access(options))) if settings.run.serve else None
         fleet = SpreadFleet(settings, cluster, audience=audience)
         stack.callback(fleet.close, 0)
+        tell_if_idle(options, settings)
         while (request := _next(requests)) != "stop":
             if request == "reload":
                 settings = reread(options, settings, fleet, _check(options))

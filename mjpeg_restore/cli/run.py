@@ -113,6 +113,7 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
             changed=lambda: requests.put("look"),
         )
         stack.enter_context(fleet)
+        tell_if_idle(options, settings)
         while not (stopped or fleet.ended):
             match requests.get():
                 case "stop":
@@ -167,9 +168,17 @@ def reread(
         return before
     changes = fleet.apply(settings)
     _log.info("%s is read again; %s", path, changes, extra={"event": "reloaded"})
+    tell_if_idle(options, settings)
     if settings.run != before.run:
         _log.warning("%s: changes in [run] need a restart", path, extra={"event": "restart_needed"})
     return settings
+
+
+def tell_if_idle(options: argparse.Namespace, settings: FleetSettings) -> None:
+    """Say that no camera runs, if the settings have none: the command goes on, as a service that is to be reloaded."""
+    if not settings.cameras:
+        words = "%s: no camera is enabled: nothing runs until SIGHUP has it read again"
+        _log.warning(words, options.settings, extra={"event": "idle"})
 
 
 def tell(options: argparse.Namespace, cameras: Mapping[str, Told]) -> None:

@@ -33,7 +33,7 @@ class Changes:
 
     def __str__(self) -> str:
         words = {name: getattr(self, name) for name in ("started", "stopped", "restarted", "kept")}
-        return "; ".join(f"{name}: {', '.join(names)}" for name, names in words.items() if names)
+        return "; ".join(f"{name}: {', '.join(names)}" for name, names in words.items() if names) or "no cameras"
 
 
 class Fleet:
@@ -75,8 +75,8 @@ class Fleet:
 
     @property
     def ended(self) -> bool:
-        """Whether no camera does anything any more: all were recordings."""
-        return all(camera.ended for camera in self._cameras.values())
+        """Whether no camera does anything any more: all were recordings. A fleet without cameras waits for some."""
+        return bool(self._cameras) and all(camera.ended for camera in self._cameras.values())
 
     def apply(self, settings: FleetSettings) -> Changes:
         """Stop cameras that are gone, start new ones, restart those whose settings have changed, and touch no other.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -23,7 +24,6 @@ from mjpeg_restore.cli.signals import SAME_SIGNAL
 from tests.cli.command import COMMAND, mux, run, times
 from tests.cli.test_signals import until
 from tests.lacking import needs_named_pipes, needs_sighup, needs_sigint
-from tests.sources.live.http_servers import Answer, Request, Server
 
 pytestmark = pytest.mark.network
 
@@ -145,6 +145,21 @@ def test_sighup_applies_new_settings_and_does_not_touch_what_has_not_changed(
 
 
 @needs_sighup
+def test_without_an_enabled_camera_the_command_says_so_and_waits_for_new_settings(
+    cameras: Callable[..., HttpCamera], tmp_path: Path
+) -> None:
+    text = DEFAULTS + section("door", cameras())
+    with running(tmp_path, text + "enabled = false") as command:
+        command.says("cameras.toml: no camera is enabled: nothing runs until SIGHUP")
+        for change, said in (("", "started: door"), ("enabled = false", "stopped: door\n.*no camera is enabled")):
+            (tmp_path / "cameras.toml").write_text(text + change)
+            command.process.send_signal(signal.SIGHUP)
+            command.says(said)
+        code, report = command.end()
+    assert (code, report) == (130, {})
+
+
+@needs_sighup
 def test_settings_with_mistakes_are_not_applied(cameras: Callable[..., HttpCamera], tmp_path: Path) -> None:
     text = "run.log-format = 'json'\n" + DEFAULTS + section("door", cameras())
     with running(tmp_path, text) as command:
@@ -199,22 +214,21 @@ def test_a_secret_in_a_pipe_that_nobody_writes_to_does_not_hold_up_the_command(
 
 
 @needs_sigint
+@needs_named_pipes
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
-    def answer(request: Request) -> Answer:
-        yield 60.0  # a camera that is being connected to cannot be ended before
-
-    with Server(answer) as server:
-        text = DEFAULTS + f'[cameras.door]\nsource = "{server.url()}"\nstall-timeout = 60\n'
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)  # it does not read, and that is waited for
+    with HttpCamera(NumberedPictures((640, 480)), fps=20) as camera:
+        text = DEFAULTS.replace("{camera}.mkv", "y4m:pipe") + section("door", camera)
         with running(tmp_path, text) as command:
-            until(lambda: bool(server.requests))
+            until(lambda: bool(select.select([reader], [], [], 0)[0]))  # a picture is more than a pipe holds
             command.process.send_signal(signal.SIGINT)
             time.sleep(SAME_SIGNAL + 0.1)
             command.process.send_signal(signal.SIGINT)
             assert command.process.wait(30) == 130
-            assert command.log.splitlines() == ["mjpeg-restore: stopped"]
-
-
-# ---- without a process of its own ----
+            assert command.log.splitlines()[-1] == "mjpeg-restore: stopped"
+            assert " frames/s" not in command.log
+    os.close(reader)
 
 
 def test_recordings_are_restored_and_the_command_ends(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

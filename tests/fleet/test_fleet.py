@@ -115,6 +115,14 @@ def test_recordings_end_by_themselves(tmp_path: Path) -> None:
         assert [one.report.frames for one in fleet.cameras.values()] == [5, 5]
 
 
+def test_a_fleet_without_cameras_waits_for_some() -> None:
+    with Fleet(settings(), open=Town(door="recording").open) as fleet:
+        assert not fleet.ended
+        assert str(fleet.apply(settings())) == "no cameras"
+        fleet.apply(settings(camera("door")))
+        until(lambda: fleet.ended)
+
+
 def test_a_live_camera_without_pictures_is_stalled() -> None:
     begin = threading.Event()
 
