@@ -28,6 +28,7 @@ a `Hint`: the command words it with its own options.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 
@@ -201,3 +202,12 @@ class WorkerLost(MjpegRestoreError):
 def reason_of(error: BaseException) -> str:
     """The words of the system or of FFmpeg for an exception, without its number and file; else its message."""
     return getattr(error, "strerror", None) or str(error)
+
+
+def without_name(message: str, name: str) -> str:
+    """A message for a line that names what it is about, such as a camera, anyway: a name at its beginning is left out.
+
+    A folder's name may end in a slash.
+    """
+    found = re.match(re.escape(name.rstrip("/")) + "/?(?:: | )", message)
+    return message[found.end() :] if found else message

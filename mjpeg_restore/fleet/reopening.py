@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from mjpeg_restore.errors import MjpegRestoreError, SinkError
+from mjpeg_restore.errors import MjpegRestoreError, SinkError, without_name
 from mjpeg_restore.fleet.keys import worded
 from mjpeg_restore.frames import Frame, SoundPacket
 from mjpeg_restore.retries import Delays, Retries
@@ -98,7 +98,7 @@ class Reopening(BaseSink):
         try:
             sink.close()
         except SinkError as error:
-            self.failure = worded(error)
+            self.failure = without_name(worded(error), self.name)
             self._note(logging.ERROR, "output_failed", self.failure)
         if sink.remark:
             self._note(logging.INFO, "output_remark", sink.remark)
@@ -119,7 +119,7 @@ class Reopening(BaseSink):
             self.fixed_size, self.sound = sink.fixed_size, sink.sound
 
     def _fail(self, error: MjpegRestoreError) -> None:
-        self._sink, self.failure = None, worded(error)
+        self._sink, self.failure = None, without_name(worded(error), self.name)
         if self._retries.failed(self.failure, self._clock() - self._opened):
             self._note(logging.ERROR, "output_failed", f"{self.failure}; trying again")
 

@@ -14,7 +14,7 @@ from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
 from mjpeg_restore.frames import Frame
 from mjpeg_restore.sinks.base import BaseSink, ImageFormat, OutputSettings, PartFile
 from mjpeg_restore.sinks.picture_encoder import PictureEncoder
-from mjpeg_restore.sinks.target import names_in
+from mjpeg_restore.sinks.target import full_disk, names_in
 
 EXTENSIONS: dict[str, ImageFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
 """Picture formats by file extension."""
@@ -100,7 +100,7 @@ class Stills(BaseSink):
             with contextlib.suppress(OSError, ValueError):
                 part.unlink(missing_ok=True)
             reason = reason_of(error)
-            raise SinkError(f"cannot write {path} ({reason}): is there room on the disk?") from error
+            raise full_disk(path, error) or SinkError(f"cannot write {path} ({reason})") from error
 
 
 class Still(BaseSink):

@@ -17,6 +17,8 @@ from mjpeg_restore.errors import SinkError, reason_of
 
 _log = logging.getLogger(__name__)
 
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
 _LOOK = 0.02
 """Seconds from one look for a named pipe's reader to the next."""
 
@@ -146,3 +148,16 @@ def names_in(folder: Path, inputs: Iterable[Path]) -> list[str]:
             if is_wanted[real.parent]:
                 names.append(real.name)
     return names
+
+
+def full_disk(path: Path, error: Exception) -> SinkError | None:
+    """The error for a file that a full disk has ended; None after any other error.
+
+    It names the folder. The files of a camera's output that is begun again and again have other names each time, and
+    the log is to have one line.
+    """
+    if getattr(error, "errno", None) not in _FULL:
+        return None
+    return SinkError(
+        f"{path.absolute().parent}: no room on the disk ({reason_of(error)}): make some, or write elsewhere"
+    )

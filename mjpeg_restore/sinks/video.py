@@ -21,6 +21,7 @@ from mjpeg_restore.frames import Frame, Picture, SoundPacket
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
 from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, too_small_for_av1
+from mjpeg_restore.sinks.target import full_disk
 from mjpeg_restore.sinks.timing import (
     Timeline,
     container_time_base,
@@ -312,7 +313,7 @@ class VideoFile(BaseSink):
         except (FFmpegError, OSError, ValueError, OverflowError) as error:  # the last two: numbers out of range
             self._broken = True
             reason = reason_of(error)
-            raise SinkError(
+            raise full_disk(self._part.target, error) or SinkError(
                 f"{self._part.target}: writing {self._encoder.name} failed ({reason}): is there room on the "
                 "disk, and does this container hold this codec? .mkv holds nearly all"
             ) from error

@@ -99,7 +99,7 @@ def test_a_folder_of_pictures_goes_on_when_its_camera_begins_anew_and_only_then(
     assert names == [f"{number:06}.png" for number in range(len(names))]
     with Fleet(settings(door), open=Town().open) as fleet:
         until(lambda: running(fleet, "door"))
-        assert f"{folder} holds {len(names)} files already" in fleet.cameras["door"].status.reason
+        assert f"{folder}: holds {len(names)} files already" in fleet.cameras["door"].status.reason
     assert sorted(path.name for path in folder.iterdir()) == names
 
 

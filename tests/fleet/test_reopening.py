@@ -99,10 +99,17 @@ def test_an_output_that_cannot_be_opened_is_tried_with_growing_delays(
         clock.now += 1
         sink.write(FRAME)
     assert disk.tries == [100, 101, 102, 104, 108, 112, 116, 120, 124, 128]
-    assert said(caplog) == ["door: door.mp4: door.mp4 exists: overwrite = true replaces it; trying again"]
+    assert said(caplog) == ["door: door.mp4: exists: overwrite = true replaces it; trying again"]
     assert {(record.event, record.source) for record in caplog.records} == {("output_failed", "door")}  # pyright: ignore[reportAttributeAccessIssue]
     sink.close()
     assert not disk.opened
+
+
+@pytest.mark.parametrize("message", ["door.mp4: no room", "no room", "door.mp4 no room", "door.mp4/ no room"])
+def test_a_line_names_the_output_once(message: str, make: Make, disk: Disk, caplog: pytest.LogCaptureFixture) -> None:
+    disk.error = SinkError(message)
+    assert make().failure == "no room"
+    assert said(caplog) == ["door: door.mp4: no room; trying again"]
 
 
 def test_it_is_well_again_once_it_has_held_for_a_while(

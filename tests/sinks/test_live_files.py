@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -15,10 +16,12 @@ from pathlib import Path
 
 import av
 import pytest
+from av.error import FFmpegError
 
 from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import Frame, Picture
 from mjpeg_restore.sinks import OutputSettings, VideoFile, Y4mStream, base
+from mjpeg_restore.sinks.writer import VideoWriter
 from tests.lacking import needs, needs_proc
 from tests.sinks.conftest import ORANGE, PAIRS, flat, noise, planes_of, read, shown, times
 
@@ -243,6 +246,22 @@ def test_what_was_written_before_the_disk_was_full_is_kept(output: Path, extensi
         assert path.stat().st_size == whole
         assert len(read(path)) >= int(index) - RATE / 2 - 1
         path.unlink()
+
+
+def test_a_full_disk_is_told_of_alike_whatever_the_file_is_called(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: VideoWriter, picture: Picture) -> None:
+        raise FFmpegError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(VideoWriter, "write", fail)
+    for name in ("a.mkv", "b.mp4"):
+        sink = VideoFile(output / name, live("mjpeg"))
+        with pytest.raises(SinkError) as caught:
+            sink.write(Frame(noise()))
+        sink.discard()
+        reason = os.strerror(errno.ENOSPC)
+        assert str(caught.value) == f"{output}: no room on the disk ({reason}): make some, or write elsewhere"
 
 
 def test_an_error_elsewhere_finishes_the_recording(output: Path) -> None:

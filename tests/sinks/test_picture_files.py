@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +136,18 @@ def test_a_failed_write_is_a_sink_error(output: Path) -> None:
     (output / "f").rmdir()
     with pytest.raises(SinkError, match=r"cannot write .*000000\.png"):
         sink.write(Frame(flat()))
+
+
+def test_a_full_disk_is_told_of_alike_for_each_picture(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    sink = Stills(output / "f")
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    for index in range(2):
+        with pytest.raises(SinkError) as caught:
+            sink.write(Frame(flat(index=index)))
+        assert str(caught.value).startswith(f"{output / 'f'}: no room on the disk (")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "A.JPEG"])

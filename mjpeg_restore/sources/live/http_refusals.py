@@ -31,7 +31,7 @@ def check_status(response: HTTPResponse, address: Address) -> None:
     if status == 403:
         raise SourceError(f"{name} refuses access {told}: give a user who may watch it, http://USER:PASSWORD@HOST/...")
     if status in (404, 410):
-        raise SourceError(f"there is nothing at {name} {told}: check the path in the camera's manual")
+        raise SourceError(f"{name} does not exist {told}: check the path in the camera's manual")
     raise SourceError(f"{name} refuses the request {told}")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError, reason_of
+from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError, reason_of, without_name
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.retries import Retries
 from mjpeg_restore.sources.base import BaseSource, LiveStatus, SourceInfo
@@ -186,8 +186,8 @@ class LiveSource(BaseSource):
         if error and not self._any and (hopeless or not isinstance(error, SourceError | OSError)):
             raise error
         if self._reconnects:
-            reason = reason_of(error) if error else "the camera ended the stream"
-            self._failed("reconnecting", reason.removeprefix(f"{name}: "))
+            reason = without_name(reason_of(error), name) if error else "the camera ended the stream"
+            self._failed("reconnecting", reason)
             return
         self._status.connected = False
         if error and self._any:

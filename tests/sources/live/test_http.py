@@ -313,8 +313,8 @@ def test_redirects_that_are_refused(location: str, why: str) -> None:
     ("status", "again", "why"),
     [
         ("403 Forbidden", False, "refuses access (403 Forbidden)"),
-        ("404 Not Found", False, "there is nothing at"),
-        ("410 Gone", False, "there is nothing at"),
+        ("404 Not Found", False, "does not exist"),
+        ("410 Gone", False, "does not exist"),
         ("400 Bad", False, "refuses the request (400 Bad)"),
         ("503 Busy\x1b[31m", True, "no pictures at the moment (503 Busy?[31m)"),
         ("500 Error", True, "no pictures at the moment"),
@@ -596,7 +596,7 @@ def test_fps_is_the_rate_of_polling(jpegs: list[bytes]) -> None:
 
 def test_refusals_at_the_start_are_told_at_once() -> None:
     for response, why in (
-        (respond(b"", "404 Not Found"), "there is nothing at"),
+        (respond(b"", "404 Not Found"), "does not exist"),
         (respond(b"<html>"), "a web page"),
         (respond(b"\x89PNG\r\n\x1a\n" + bytes(300)), "a PNG picture"),
     ):

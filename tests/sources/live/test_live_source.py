@@ -131,6 +131,16 @@ def test_a_camera_that_is_not_there_yet_is_waited_for(log: pytest.LogCaptureFixt
     assert log.messages[0] == "cam: connection refused; connecting again"
 
 
+def test_a_line_names_the_camera_once(log: pytest.LogCaptureFixture) -> None:
+    take(
+        camera([b"a"], [SourceError("cam asks for a password")], [SourceError("camera 5 is busy")], [b"b", FOREVER]), 2
+    )
+    assert log.messages[2:4] == [
+        "cam: asks for a password; connecting again",
+        "cam: camera 5 is busy; connecting again",
+    ]
+
+
 def failing(*reasons: str) -> list[list[Step]]:
     return [[ConnectionFailed(f"cam: {reason}")] for reason in reasons]
 
