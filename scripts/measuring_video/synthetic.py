@@ -27,6 +27,9 @@ LONG_SIDE = 256
 SLOW_PAN = (0.7, 0.3)
 """Pixels a frame, across and down."""
 FAST_PAN = (13.3, 2.6)
+CREEP = (0.02, 0.01)
+DOOR = 24
+"""Pixels that the edge of a plain surface moves a frame."""
 SPEED = 7
 """Pixels that an object moves a frame."""
 EDGE = 3.0
@@ -67,6 +70,20 @@ def fast_pan(picture: Plane, other: Plane, frames: int) -> Scene:
     return _panned(picture, FAST_PAN, frames)
 
 
+def creeping(picture: Plane, other: Plane, frames: int) -> Scene:
+    """The camera's mount gives way, by a pixel in two seconds."""
+    return _panned(picture, CREEP, frames)
+
+
+def covering(picture: Plane, other: Plane, frames: int) -> Scene:
+    """A plain surface, as a door or a van, slides over most of the scene within half of the clip, and stays."""
+    height, width, _ = picture.shape
+    rows, columns = np.ogrid[:height, :width]
+    plain = _rounded(np.repeat((120 + rows / 16 + columns / 32)[..., None], 3, axis=2))
+    edges = [min(DOOR * frame, width * 5 // 8) for frame in range(frames)]
+    return np.stack([np.where(columns[..., None] < edge, plain, picture) for edge in edges])
+
+
 def flickering(picture: Plane, other: Plane, frames: int) -> Scene:
     """The light flickers."""
     light = 1 + FLICKER * np.sin(2 * np.pi / PERIOD * np.arange(frames))
@@ -85,6 +102,8 @@ SCENES: dict[str, Callable[[Plane, Plane, int], Scene]] = {
     "object leaving": leaving,
     "slow pan": slow_pan,
     "fast pan": fast_pan,
+    "creeping camera": creeping,
+    "plain surface": covering,
     "flickering light": flickering,
     "cut": cut,
     "rate control": still,

@@ -1,6 +1,6 @@
 /* What a camera's stream remembers of its blocks; see `state.py`.
  *
- * Eleven functions, each for one component.  `compare` tells which blocks agree with their state; `take_still` puts them
+ * Twelve functions, each for one component.  `compare` tells which blocks agree with their state; `take_still` puts them
  * into it, and `restore_still` makes their samples.  For all others `observe` and `sense` compute what a gate sees, and
  * `take` and `take_judged` apply its result; `enter` computes what the network sees, and `restore` makes samples of its
  * output.  `believed` tells how much of its past a block has kept, and `innovate` what successive frames tell beyond it.
@@ -54,6 +54,7 @@ typedef struct {
   uint8_t *plane;                 /* [SIDE * high, SIDE * wide] */
   const uint8_t *wanted;          /* [high, wide], and so are the next five: 0 for blocks to leave alone */
   float *distance, *spread, *count, *common, *energy;
+  int16_t *seen;                  /* [high, wide, SIDE, SIDE]: means, in the units of memory */
   const float *least;             /* [SIDE, SIDE]: size of a mean from which on a deviation tells of the noise */
   const float *clear;             /* [SIDE, SIDE]: size of a mean beyond which it is clear that a frame shows it, too */
   const float *expected;          /* [SIDE, SIDE]: square of a deviation without noise */
@@ -468,6 +469,27 @@ static PyObject *compare(PyObject *module, PyObject *arguments)
   return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
+PyDoc_STRVAR(stray_doc,
+"stray(coefficients, table, observation, mean, evidence, seen, wanted, distance, high, wide, lanes, /)\n--\n\n"
+"Fill distance, float32 [high, wide], and change seen, int16 [high, wide, 64]; see `state.py`.");
+
+static PyObject *stray(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
+                                  {"seen", BLOCK, 2, 1, 0}, {"wanted", 1, 1, 0, 0}, {"distance", 1, 4, 1, 0}};
+  Arguments a;
+  State s;
+
+  (void)module;
+  if (!are(arguments, 11, "stray") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  s = state_of(&a, 3, 4);
+  s.seen = a.buffers[5].buf, s.wanted = a.buffers[6].buf, s.distance = a.buffers[7].buf;
+  RUN(stray, &s)
+  release(&a);
+  return Py_NewRef(Py_None);
+}
+
 PyDoc_STRVAR(innovate_doc,
 "innovate(coefficients, table, observation, mean, evidence, innovations, products, high, wide, lanes, /)\n--\n\n"
 "Change innovations, int8 [high, wide, 64], and fill products, float32 [3, high, wide]; see `state.py`.");
@@ -598,6 +620,7 @@ static PyMethodDef methods[] = {
   {"take_still", take_still, METH_VARARGS, take_still_doc},
   {"restore_still", restore_still, METH_VARARGS, restore_still_doc},
   {"compare", compare, METH_VARARGS, compare_doc},
+  {"stray", stray, METH_VARARGS, stray_doc},
   {"innovate", innovate, METH_VARARGS, innovate_doc},
   {NULL, NULL, 0, NULL},
 };

@@ -141,6 +141,20 @@ def compare(
     noise: float,
     /,
 ) -> None: ...
+def stray(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.float32],
+    observation: NDArray[np.float32],
+    mean: NDArray[np.int16],
+    evidence: NDArray[np.float16],
+    seen: NDArray[np.int16],
+    wanted: NDArray[np.uint8],
+    distance: NDArray[np.float32],
+    high: int,
+    wide: int,
+    lanes: int,
+    /,
+) -> None: ...
 def believed(
     before: NDArray[np.float16],
     after: NDArray[np.float16],

@@ -484,6 +484,25 @@ static void NAMED(compare)(const State *s)
   }
 }
 
+/* How far each block's means are from those that were seen last, in squared steps; the wanted ones are seen now */
+static void NAMED(stray)(const State *s)
+{
+  for (size_t block = 0; block < s->high * s->wide; block++) {
+    size_t at = block * SIDE * SIDE;
+    const int16_t *mean = s->mean + at;
+    int16_t *seen = s->seen + at;
+    Lanes far = {0};
+    if (s->wanted[block])
+      memcpy(seen, mean, SIDE * SIDE * sizeof *seen);
+    else
+      EACH {
+        Lanes away = (NAMED(load)(mean + i) - NAMED(load)(seen + i)) * (1.0f / 16) * AT(s->inverse);
+        far += away * away;
+      }
+    s->distance[block] = NAMED(sum)(far);
+  }
+}
+
 /* What each block's AC coefficients deviate from their means, beyond half a step and within a step of that,
    and the sums of products: with what they deviated in the frame before, and of either with itself */
 static void NAMED(innovate)(const State *s)

@@ -11,7 +11,8 @@ false alarms, and need no network, unless they are frequent.
 A cell that agrees is computed all the same once its state rests on twice as many frames as when it was computed last:
 what the network adds to a mean depends on how good the mean is. So a cell that stays still is computed at most six
 times, and then once in `REFRESH` frames. The start of a stream apart, such cells wait for their turn, which comes every
-`_EVERY` frames.
+`_EVERY` frames. Where the means have moved since then, which they do where light changes or a picture loses its focus
+too slowly to be seen from frame to frame, what the network added to them no longer fits, and it is computed at once.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from mjpeg_restore.runtime.cpu.state import (
     compare,
     doubted,
     observation,
+    stray,
 )
 
 REFRESH = 256
@@ -80,6 +82,8 @@ _FEW = 2
 """Of a cell and its eight neighbours so many may disagree by chance, where steps are fine."""
 _CHANCE = 0.02
 """Share of a picture's cells, at most, that do so by chance."""
+_STRAYED = 0.3
+"""Squared steps that the means of a block may move before the network is to see them, beside what noise moves them."""
 _EVERY = 32
 """Frames from one to the next in which cells that agree are computed: what waits becomes better meanwhile, and is
 computed less often. At the start of a stream, when all of it becomes better, they follow each other faster."""
@@ -146,6 +150,10 @@ class Activity:
         """Cells that had changed in the last frame: that disagreed, and not by chance."""
         self._observation = 0.0
         """Evidence of the last frame."""
+        self._seen = np.zeros((rows, columns, 64), np.int16)
+        """Luma's means when the network saw them last."""
+        self._shown = np.ones(shape, np.bool_)
+        """Cells that it has seen in the last frame."""
         self._number = 0
 
     @property
@@ -174,8 +182,23 @@ class Activity:
         self._settled = self._frames >= _SETTLED
         self._changed, self._frames_before = changed, self._frames
         self._frames = np.where(changed, 0, self._frames) + 1
-        self._due = self._grown(changed, at_once=finer)
+        self._due = (self._grown(changed, at_once=finer) | self._strayed(*frame[0], states[0])) & ~changed
         return changed | self._due
+
+    def _strayed(
+        self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
+    ) -> NDArray[np.bool_]:
+        """The cells where luma's means have moved since the network saw them, farther than noise moves them."""
+        shape = state.mean.shape[:2]
+        distance = stray(
+            coefficients, table, state, self._seen, np.ascontiguousarray(_blocks(self._shown, self._sides[0], shape))
+        )
+        # So large is the square of what noise alone makes of it, at most, on average.
+        noise = float((self._limits[0].noise / np.square(table.astype(np.float64))).sum()) / np.maximum(
+            self._computed, 1
+        )
+        limit = _STRAYED + 2 * _blocks(noise, self._sides[0], shape)
+        return _cells(distance > limit, self._sides[0], self._frames.shape)
 
     def _confirmed(self, disagree: NDArray[np.bool_], table: NDArray[np.uint16]) -> NDArray[np.bool_]:
         """The cells that disagree and do not do so by chance: those that are far, had others around them in this frame
@@ -257,6 +280,7 @@ class Activity:
         self._alarms = (1 - 1 / OFTEN) * self._alarms + (self._changed & ~doubted)
         computed = self._changed & (doubted | (self._alarms > AGAIN)) | self._due
         self._computed[computed] = self._frames[computed]
+        self._shown = computed
         return computed
 
     def _count_anew(self, table: NDArray[np.uint16]) -> bool:

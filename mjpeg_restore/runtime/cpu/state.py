@@ -2,7 +2,7 @@
 
 The state of a component is its `ComponentState`. The native extension behind this module
 
-1. compares a frame with it (`compare`), and successive frames (`innovate`);
+1. compares a frame with it (`compare`), it with what it was (`stray`), and successive frames (`innovate`);
 2. takes blocks that agree into it (`take_still`), and all others as far as the gate believes the past: for a gate in a
    runtime `observe` computes what enters, and `take` applies the result; for the native one `sense` and `take_judged`;
 3. restores blocks that are as they were as they were restored before, within the frame's cell (`restore_still`), and
@@ -198,6 +198,34 @@ def compare(
     assert native is not None
     native.compare(*_frame(coefficients, table), *known, least, expected, clear, *found, high, wide, lanes, noise)
     return found
+
+
+def stray(
+    coefficients: NDArray[np.int16],
+    table: NDArray[np.uint16],
+    state: ComponentState,
+    seen: NDArray[np.int16],
+    wanted: NDArray[np.bool_],
+    *,
+    lanes: int = LANES,
+) -> NDArray[np.float32]:
+    """How far means have strayed from those that the network saw last.
+
+    Args:
+        coefficients: as in `compare`, and so are `table`, `state` and `lanes`.
+        seen: means that were seen, in the units of the state; those of the wanted blocks become the state's.
+        wanted: `[blocks_high, blocks_wide]`: blocks that the network has seen since.
+
+    Returns:
+        Float32 `[blocks_high, blocks_wide]`: the squares of the differences in steps, summed over a block; 0 where a
+        block is wanted.
+    """
+    high, wide, _ = coefficients.shape
+    distance = np.empty((high, wide), np.float32)
+    known = state.mean, state.evidence, seen, wanted.view(np.uint8)
+    assert native is not None
+    native.stray(*_frame(coefficients, table), *known, distance, high, wide, lanes)
+    return distance
 
 
 def innovate(

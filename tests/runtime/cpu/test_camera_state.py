@@ -33,6 +33,7 @@ from mjpeg_restore.runtime.cpu.state import (
     observe,
     restore,
     restore_still,
+    stray,
     take,
     take_still,
 )
@@ -60,7 +61,7 @@ TINY = 2.0**-25
 @pytest.fixture(params=[16, 8, 4], autouse=True)
 def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run each test with AVX-512, if the CPU has it, with AVX2, and without."""
-    for function in (compare, innovate, observe, take, enter, restore, take_still, restore_still):
+    for function in (compare, stray, innovate, observe, take, enter, restore, take_still, restore_still):
         assert function.__kwdefaults__
         monkeypatch.setitem(function.__kwdefaults__, "lanes", request.param)
 
@@ -656,6 +657,19 @@ def test_comparing_a_frame_with_its_state(case: Case, noise: float) -> None:
     assert (unsure | (np.abs(energy - all_of_it) <= 1e-5 * all_of_it)).all()
 
 
+@given(cases, st.integers(0, 1000))
+def test_how_far_means_have_strayed(case: Case, seed: int) -> None:
+    random, (coefficients, table, state) = np.random.default_rng(seed), case
+    before, seen = copy_of(state), random.integers(-32768, 32768, state.mean.shape, np.int16)
+    wanted, was = random.random(state.mean.shape[:2]) < 0.5, seen.copy()
+    distance = stray(coefficients, table, state, seen, wanted)
+    assert distance.dtype == np.float32
+    assert_unchanged(state, before)
+    np.testing.assert_array_equal(seen, np.where(wanted[..., None], state.mean, was))
+    away = (state.mean.astype(float) - was) / 16 / table
+    np.testing.assert_allclose(distance, np.where(wanted, 0, np.square(away).sum(axis=2)), rtol=1e-5)
+
+
 def test_a_block_that_is_not_known_is_as_far_as_can_be() -> None:
     coefficients, table, state = camera(3, 4, 1)
     state.evidence[1, 2] = 0
@@ -960,6 +974,9 @@ def arguments(function: str) -> dict[str, Any]:
         case "innovate":
             given |= {"evidence": state.evidence, "innovations": np.zeros(size, np.int8)}
             given |= {"products": np.empty((3, 2, 3), np.float32)}
+        case "stray":
+            given |= {"evidence": state.evidence, "seen": state.mean.copy(), "wanted": np.ones((2, 3), np.uint8)}
+            given |= {"distance": np.empty((2, 3), np.float32)}
         case _:
             given |= {"evidence": state.evidence, "least": np.ones(64, np.float32)}
             given |= {name: np.ones(64, np.float32) for name in ("expected", "clear")}
@@ -975,6 +992,7 @@ NUMBERS_AFTER = {
     "take_still": (1,),
     "restore_still": (1.0, CELL, False, 1),
     "compare": (1.0,),
+    "stray": (),
     "innovate": (),
 }
 """What each function takes after buffers, size and lanes."""
@@ -987,6 +1005,7 @@ WRITTEN = {
     "take_still": ["mean_after", "evidence_after"],
     "restore_still": ["correction", "plane"],
     "compare": [*Compared._fields],
+    "stray": ["seen", "distance"],
     "innovate": ["innovations", "products"],
 }
 
