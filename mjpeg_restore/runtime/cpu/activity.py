@@ -31,7 +31,6 @@ from mjpeg_restore.runtime.cpu.state import (
     LEAST,
     LONGEST,
     SENSOR,
-    Compared,
     ComponentState,
     compare,
     doubted,
@@ -72,8 +71,6 @@ more noise than the rest, no cell agrees for long."""
 _OUTLINED, _REPLACED = 2.0, 0.3
 """A block has an outline if the squares of its clear coefficients add up to so many steps^2. It shows something else
 than before if less than this share of them is left: other light leaves more, and noise hides no clear one."""
-_SPREADS = 3
-"""Blocks around those that something without an outline belongs to as well."""
 _MOSTLY = 0.5
 """Share of a picture's cells that have not changed, from which on most of it stands still."""
 _NEARLY_ALL = 0.7
@@ -246,10 +243,12 @@ class Activity:
             States that are valid until it is called again.
         """
         held, stands = trust(self._correlation), _share(self._changed) < 1 - _MOSTLY
+        luma = self._limits[0].replaced
+        covered = _cells(luma, self._sides[0], self._frames.shape)  # chroma has few outlines of its own
         found = list(states)
         for index, (state, side, limits) in enumerate(zip(states, self._sides, self._limits, strict=True)):
             shape = state.mean.shape[:2]
-            without = limits.replaced
+            without = luma if index == 0 else _blocks(covered, side, shape)
             if stands:
                 without = without | (limits.gone & _blocks(self._settled, side, shape))
             share = np.where(without, 0, _blocks(held, side, shape))
@@ -312,7 +311,9 @@ class _Limits:
         far: blocks of the last frame that are farther, alone or with those around them, than noise explains.
         gone: blocks of the last frame that are very far; none where steps are coarse: there, few are far of many that
             move slowly.
-        replaced: blocks of the last frame that show something else than before.
+        replaced: blocks of the last frame that show something else than before, whatever the gate believes. It judges
+            each coefficient, and one that was small before agrees with the 0 of what is smooth: so the outlines of what
+            was there would shine through whatever covers it.
     """
 
     def __init__(self) -> None:
@@ -348,7 +349,7 @@ class _Limits:
         beyond = near | near_around
         again = beyond & self._before if self._before is not None else far
         self._before = widened(beyond)
-        self.replaced = _replaced(found, by_themselves)
+        self.replaced = (found.energy >= _OUTLINED) & (found.common < _REPLACED * found.energy)
         self.far = (widened(far) if coarse else far) | far_around | self.replaced
         moved = self.far | again
         self._agree = ~moved
@@ -369,27 +370,6 @@ class _Limits:
         for limits, factors, least in ((self.once, _ONCE, _LEAST_ONCE), (self.twice, _TWICE, _LEAST_TWICE)):
             far = np.clip(medians + np.array(factors) * (ninths - medians), least, _MOST)
             limits += ADAPTATION * (far - limits)
-
-
-def _replaced(found: Compared, far: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The blocks that show something else than before, whatever the gate believes.
-
-    It judges each coefficient, and one that was small before agrees with the 0 of what is smooth: so the outlines of
-    what was there would shine through whatever covers it. A block whose outline is lost has been covered; one that
-    never had an outline, if it is far, and more blocks around it are covered than have kept theirs.
-
-    Args:
-        found: of a frame.
-        far: blocks that are far by themselves.
-    """
-    outlined = found.energy >= _OUTLINED
-    replaced = outlined & (found.common < _REPLACED * found.energy)
-    if not replaced.any():
-        return replaced
-    kept, plain = _around((outlined & ~replaced).astype(np.float32)), far & ~outlined
-    for _ in range(_SPREADS):
-        replaced = replaced | (plain & (_around(replaced.astype(np.float32)) > kept))
-    return replaced
 
 
 def _coarse(table: NDArray[np.uint16]) -> bool:
