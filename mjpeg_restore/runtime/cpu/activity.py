@@ -190,12 +190,9 @@ class Activity:
         distance = stray(
             coefficients, table, state, self._seen, np.ascontiguousarray(_blocks(self._shown, self._sides[0], shape))
         )
-        # So large is the square of what noise alone makes of it, at most, on average.
-        noise = float((self._limits[0].noise / np.square(table.astype(np.float64))).sum()) / np.maximum(
-            self._computed, 1
-        )
-        limit = _STRAYED + 2 * _blocks(noise, self._sides[0], shape)
-        return _cells(distance > limit, self._sides[0], self._frames.shape)
+        noise = float((self._limits[0].noise / np.square(table.astype(np.float64))).sum())  # in a frame
+        limit = _STRAYED + 2 * noise / np.maximum(self._computed, 1)
+        return _cells(distance > _blocks(limit, self._sides[0], shape), self._sides[0], self._frames.shape)
 
     def _confirmed(self, disagree: NDArray[np.bool_], table: NDArray[np.uint16]) -> NDArray[np.bool_]:
         """The cells that disagree and do not do so by chance: those that are far, had others around them in this frame
@@ -234,7 +231,7 @@ class Activity:
 
     def doubt(self, states: Sequence[ComponentState]) -> list[ComponentState]:
         """The states as the frame that was chosen last is to see them: where it drifts, they have told less, and where
-        it has certainly moved, nothing.
+        it has certainly moved, or been covered, nothing.
 
         Args:
             states: of each component before the frame.
