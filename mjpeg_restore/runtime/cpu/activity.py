@@ -79,8 +79,11 @@ _FEW = 2
 """Of a cell and its eight neighbours so many may disagree by chance, where steps are fine."""
 _CHANCE = 0.02
 """Share of a picture's cells, at most, that do so by chance."""
-_STRAYED = 0.3
-"""Squared steps that the means of a block may move before the network is to see them, beside what noise moves them."""
+_STRAYED, _LEAST_STEP = 0.3, 12
+"""Squared steps, of so many grey levels at least, that the means of a block may move before the network is to see them.
+Where steps are fine, what is kept of a still scene is better than what the network makes of it."""
+_NOISE_STRAYS = 4.0
+"""Twice what noise makes of that on average: a mean of n frames has its n-th part, as had the one that was seen."""
 _EVERY = 32
 """Frames from one to the next in which cells that agree are computed: what waits becomes better meanwhile, and is
 computed less often. At the start of a stream, when all of it becomes better, they follow each other faster."""
@@ -186,12 +189,11 @@ class Activity:
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
     ) -> NDArray[np.bool_]:
         """The cells where luma's means have moved since the network saw them, farther than noise moves them."""
-        shape = state.mean.shape[:2]
-        distance = stray(
-            coefficients, table, state, self._seen, np.ascontiguousarray(_blocks(self._shown, self._sides[0], shape))
-        )
-        noise = float((self._limits[0].noise / np.square(table.astype(np.float64))).sum())  # in a frame
-        limit = _STRAYED + 2 * noise / np.maximum(self._computed, 1)
+        shape, units = state.mean.shape[:2], np.maximum(table, _LEAST_STEP).astype(np.uint16)
+        shown = np.ascontiguousarray(_blocks(self._shown, self._sides[0], shape))
+        distance = stray(coefficients, units, state, self._seen, shown)
+        noise = float((self._limits[0].noise / np.square(units.astype(np.float64))).sum())  # in a frame
+        limit = _STRAYED + _NOISE_STRAYS * noise / self._computed.clip(1, LONGEST)
         return _cells(distance > _blocks(limit, self._sides[0], shape), self._sides[0], self._frames.shape)
 
     def _confirmed(self, disagree: NDArray[np.bool_], table: NDArray[np.uint16]) -> NDArray[np.bool_]:
