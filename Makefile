@@ -8,7 +8,7 @@ INPUT  ?= demo/sample.avi
 MODEL  ?= stream
 JOBS   ?= 3
 
-# Tests wait for cameras, clusters and the disk: three processes keep two cores busy. Files keep their order, as those of
+# Tests wait for cameras, clusters and the disk: three processes, and types beside them, keep two cores busy. Files keep their order, as those of
 # few tests take longest, and would come last.
 TESTS  := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
@@ -28,8 +28,7 @@ endif
 test: $(VENV)/development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(TESTS)
+	$(BIN)/pyright --pythonpath $(BIN)/python & types=$$!; $(TESTS) && wait $$types
 
 # The lines that the tests run. To follow them takes half as long again.
 coverage: $(VENV)/development

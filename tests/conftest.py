@@ -9,9 +9,9 @@ from collections.abc import Generator
 import hypothesis
 import pytest
 
-# How long an example takes is the machine's affair.
+# How long an example takes is the machine's affair. Each run has others.
 hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "any machine", max_examples=50, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any machine")
 

@@ -1,12 +1,11 @@
 /* Convolutions of a picture's features where they are wanted; see `sparse.py`.
  *
  * `convolve` computes layers of a network at the cells of a picture that are wanted, and around them; `share` and `join`
- * do so by several threads.  Features are
- * stored with all channels of a place side by side, and with a border of one place around the picture, so that no
- * kernel reaches beyond them.  Int8 features and weights are multiplied as such.  All else is float32, which becomes
- * bfloat16 to be multiplied, if a layer asks for that and the CPU can.
+ * do so by several threads.  Features are stored with all channels of a place side by side, and with a border of one
+ * place around the picture, so that no kernel reaches beyond them.  Int8 features and weights are multiplied as such.
+ * All else is float32, which becomes bfloat16 to be multiplied, if a layer asks for that and the CPU can.
  * `fill` gives the places next to what will be computed the value that stands for nothing.
- * Both release the GIL.  The only globals are constants, and what is known of the CPU.
+ * All but `share` release the GIL.  The only globals are constants, and what is known of the CPU.
  */
 
 #define PY_SSIZE_T_CLEAN

@@ -126,7 +126,11 @@ typedef struct {
 #if CAN_COMPILE_AVX2
 static Py_ssize_t add(Py_ssize_t *number) { return __atomic_fetch_add(number, 1, __ATOMIC_ACQ_REL); }
 static Py_ssize_t finished(const Shared *shared) { return __atomic_load_n(&shared->finished, __ATOMIC_ACQUIRE); }
-static int is_finished(const Shared *shared, Py_ssize_t share) { return __atomic_load_n(&shared->is_finished[share], __ATOMIC_ACQUIRE); }
+static int is_finished(const Shared *shared, Py_ssize_t share)
+{
+  return __atomic_load_n(&shared->is_finished[share], __ATOMIC_ACQUIRE);
+}
+
 static void finish(Shared *shared, Py_ssize_t share)
 {
   __atomic_store_n(&shared->is_finished[share], 1, __ATOMIC_RELEASE);

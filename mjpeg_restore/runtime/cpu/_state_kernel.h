@@ -465,13 +465,15 @@ static void NAMED(compare)(const State *s)
     Lanes far = {0}, spread = {0}, count = {0}, common = {0}, energy = {0};
     EACH {
       Lanes known = NAMED(widen)(evidence + i), step = AT(s->table);
-      Lanes level = NAMED(load)(mean + i) * (1.0f / 16), place = NAMED(load)(k + i), away = NAMED(size)(place * step - level);
+      Lanes level = NAMED(load)(mean + i) * (1.0f / 16), place = NAMED(load)(k + i);
+      Lanes away = NAMED(size)(place * step - level);
       Lanes beyond = NAMED(larger)(away - 0.5f * step, (Lanes){0});
       /* With one division for both: by the variances of a difference from the mean, with the step's and without */
       Lanes least = NAMED(larger)(known, (Lanes){0} + 0x1p-20f), together = least + AT(s->observation);
       Lanes spacious = s->noise * together + step * step * (1.0f / 12) * least, unit = least / (together * spacious);
       Lanes squared = away * away * spacious * unit - AT(s->expected);
-      Whole counts = NAMED(size)(level) > AT(s->least), is_clear = (NAMED(size)(level) > AT(s->clear)) & (known > FEW * AT(s->observation));
+      Whole counts = NAMED(size)(level) > AT(s->least), is_clear = NAMED(size)(level) > AT(s->clear);
+      is_clear &= known > FEW * AT(s->observation);
       Lanes clear = (Lanes)((Whole)(level * AT(s->inverse)) & is_clear);
       far += beyond * beyond * together * unit;
       spread += (Lanes)((Whole)squared & counts);
