@@ -8,8 +8,8 @@ INPUT  ?= demo/sample.avi
 MODEL  ?= stream
 JOBS   ?= 3
 
-# Tests wait for cameras, clusters and the disk: three processes, and types beside them, keep two cores busy. Files keep their order, as those of
-# few tests take longest, and would come last.
+# Tests wait for cameras, clusters and the disk: three processes, and types beside them, keep two cores busy. Files keep
+# their order, as those of few tests take longest, and would come last.
 TESTS  := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test coverage clean
