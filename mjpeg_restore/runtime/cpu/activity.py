@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, lag_for, trust
+from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, lag_for, lowest_step, trust
 from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, adapted
 from mjpeg_restore.runtime.cpu.part_sizes import unit
 from mjpeg_restore.runtime.cpu.state import (
@@ -373,7 +373,7 @@ class _Limits:
 
 def _coarse(table: NDArray[np.uint16]) -> bool:
     """Whether steps hide a slow motion."""
-    return bool(table[[1, 8]].max() > COARSE)
+    return lowest_step(table) > COARSE
 
 
 def _grouped(values: NDArray[np.float32]) -> NDArray[np.float32]:

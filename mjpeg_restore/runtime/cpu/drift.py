@@ -28,7 +28,7 @@ from mjpeg_restore.runtime.cpu.state import ComponentState, innovate
 DRIFTING: Final = 0.2
 """Correlation of innovations above which no cell agrees with its state."""
 
-_FINE, _COARSE = 9, 16
+_FINE, _MEDIUM = 9, 16
 """Steps of the lowest AC coefficients: up to the first, the test is not made; beyond the second, what is too slow to be
 seen in `_APART` frames does harm."""
 _APART = 3
@@ -69,7 +69,7 @@ class Drift:
         self._none = spread(np.zeros(blocks, np.float32))
 
     def follow(
-        self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState, lag: int = 1
+        self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState, lag: int
     ) -> NDArray[np.floating]:
         """The correlation of a frame's innovations with those of a frame before, -1..1, `[cells_high, cells_wide]`.
 
@@ -98,10 +98,15 @@ class Drift:
         return together / (np.sqrt(now * before) + _HIDDEN)
 
 
+def lowest_step(table: NDArray[np.uint16]) -> int:
+    """The larger step of the two lowest AC coefficients: what moves slowly shows in these first."""
+    return int(table[[1, 8]].max())
+
+
 def lag_for(table: NDArray[np.uint16]) -> int:
     """Frames from one to that which it is compared with, by their table; 0 if its steps are too fine for the test."""
-    step = table[[1, 8]].max()
-    return 0 if step <= _FINE else _APART if step <= _COARSE else 1
+    step = lowest_step(table)
+    return 0 if step <= _FINE else _APART if step <= _MEDIUM else 1
 
 
 def trust(correlation: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -170,7 +170,7 @@ def test_coefficients_may_lie_anywhere_in_memory() -> None:
     for _ in range(3):
         frame = random.integers(-2, 3, (HIGH, WIDE, 64)).astype(np.int16)
         apart = np.asfortranarray(frame)
-        found = [one.follow(values, table, state) for one, values in zip(followed, (frame, apart), strict=True)]
+        found = [one.follow(values, table, state, 1) for one, values in zip(followed, (frame, apart), strict=True)]
         np.testing.assert_array_equal(found[0], found[1])
 
 
