@@ -317,9 +317,11 @@ def sparse(data: bytes) -> None:
         often = rng.choice((0, 0, 0, 0.05, 0.2))
         return tuple(rng.choice(wrong) if rng.random() < often else size for size in sizes)
 
+    unit = rng.choice((1, 1, 1, 4))  # of places, that is computed at once
     cells_high, cells_wide, down, across = (rng.choice((1, 1, 2, 3, 6)) for _ in range(4))
     high, wide = cells_high * down - rng.randrange(down), cells_wide * across - rng.randrange(across)
-    reach = [rng.choice((0, 1, 2, 5, 40)) for _ in range(2)]
+    reach = [unit * rng.choice((0, 1, 2, 5, 40)) for _ in range(2)]
+    down, across, high, wide = (unit * length for length in (down, across, high, wide))
     region = odd((cells_high, cells_wide, down, across, *reach, high, wide))
     cells = some(np.uint8, cells_high * cells_wide) & rng.choice((0, 1, 1, 128, 255))
     size, byte = rng.choice((1, 4, 16, 64)), rng.choice((0, 128, -1, 1 << 30))
@@ -341,12 +343,17 @@ def sparse(data: bytes) -> None:
     planes, channels = (1, rng.choice((4, 8, 16))) if of_bytes else rng.choice(((1, 3), (3, 1), (2, 5), (1, 8)))
     outputs, kernel, padding = rng.choice((8, 16, 16, 20, 32)), rng.choice((1, 2, 3, 3)), rng.choice((0, 1))
     products = (
-        rng.choice((0, 0, 4, 2, 2, 1) if of_bytes else (0, 1, 2, 3)) if rng.random() < 0.95 else rng.choice((-1, 4, 5))
+        rng.choice((0, 0, 4, 2, 2, 1) if of_bytes else (0, 1, 2, 3))
+        if rng.random() < 0.95
+        else rng.choice((-1, 4, 5, 6))
     )
     stride = rng.choice((1, 1, 2)), rng.choice((1, 1, 2, 4))
     if products == 3 and rng.random() < 0.9:  # of planes, by squares
         planes, channels, kernel, stride = rng.choice((1, 3, 4, 6)), 1, rng.choice((2, 4)), (2, 2)
     spread = rng.choice((1, 1, 1, 2))
+    if unit > 1 and rng.random() < 0.9:  # of numbers, by squares of places
+        of_bytes, products, planes, channels, kernel = 0, 5, 1, rng.choice((8, 16, 32)), 3
+        padding, stride, spread = 1, (1, 1), 1
     # The smallest input whose last kernel ends at its border's end, or beyond.
     input_high, input_wide = (
         max(1, (length - 1) * step + kernel - 1 - padding + rng.choice((0, 0, 0, 1, -1)))
@@ -360,10 +367,12 @@ def sparse(data: bytes) -> None:
     )
     taken = some(np.uint8 if of_bytes else np.float32, planes * (input_high + 2) * (input_wide + 2) * channels)
     filled = outputs if lanes not in (8, 16) else -(-outputs // lanes) * lanes  # by the last group
-    kind = np.int8 if of_bytes else np.uint16 if products else np.float32
+    kind = np.int8 if of_bytes else np.float32 if products in (0, 5) else np.uint16
     taps, size = planes * kernel**2 * channels, np.dtype(kind).itemsize
     if products == 3:
         taps = kernel**2 * (-(-4 * planes // 16) * 16)
+    if products == 5:
+        taps = 6 * 6 * channels
     if products == 2:  # whole rows of 64 bytes, or a single one
         rows = kernel if channels > 1 and planes == 1 else 1
         taps = rows * (-(-taps * size // rows // 64) * 64 // size)

@@ -19,8 +19,12 @@
 #define MOST_CHANNELS 1024
 #define MOST_SIDE 8
 #define TILE_ROW 64 /* bytes */
+#define LINE 64 /* of a cache, bytes */
 #define MOST_HIGH 16 /* places of a box, as many as have their input at hand */
 #define MOST_WIDE 32
+#define SQUARE 4 /* places of a side of what is computed at once, if it is: see `_sparse_winograd.h` */
+#define POINTS (SQUARE + 2) /* places of a side of what it is computed of */
+#define MOST_SQUARES (MOST_WIDE / SQUARE)
 
 /* Where a layer is computed: at wanted cells, and so far around them */
 typedef struct {
@@ -50,6 +54,9 @@ typedef struct {
   Py_ssize_t tap_rows, tap_row; /* for tiles: rows of a place's taps, and bytes of one, with the zeros that fill it */
   int gathers;
   uint8_t *gathered;      /* [MOST_WIDE, tap_rows, tap_row], the taps of some places, and zeros, if it gathers them */
+  void *squares;          /* from its first whole cache line on what squares are computed of, and its products with the
+                             weights: see `_sparse_winograd.h` */
+  Py_ssize_t squares_size; /* bytes, 0 if places are computed one by one */
   const float *scale;     /* [outputs], of what int8 makes; NULL for float32 */
   const float *bias;      /* [outputs] */
   Py_ssize_t outputs;     /* channels */
@@ -66,6 +73,10 @@ typedef struct {
 typedef struct {
   Py_ssize_t y, x, high, wide;
 } Box;
+
+/* Memory of squares, and rows of places that are computed at once */
+static inline float *squares_of(const Layer *l) { return (float *)(((uintptr_t)l->squares + LINE - 1) / LINE * LINE); }
+static inline Py_ssize_t rows_at_once(const Layer *l) { return l->squares_size ? SQUARE : 1; }
 
 /* Rows that so many rows of a box are computed of, and numbers in one of these for so many columns */
 static inline Py_ssize_t pairs_high(const Layer *l, Py_ssize_t high) { return (high - 1) * l->stride_down + l->kernel; }
@@ -206,6 +217,8 @@ static int detect_intel(void) { return 0; }
 static void convolve_8(const Layer *layer, Box box) { (void)layer, (void)box; }
 static void convolve_fours(const Layer *layer, Box box) { (void)layer, (void)box; }
 static void convolve_16(const Layer *layer, Box box) { (void)layer, (void)box; }
+static void convolve_squares_8(const Layer *layer, Box box) { (void)layer, (void)box; }
+static void convolve_squares_16(const Layer *layer, Box box) { (void)layer, (void)box; }
 #endif
 #if !HAS_TILES
 static void begin_tiles(void) {}
@@ -218,7 +231,7 @@ static void convolve_tiles(const Layer *layer, Box box) { (void)layer, (void)box
 static int most_lanes, has_fours, has_pairs, has_tiles;
 
 /* How a layer's products are made */
-enum { SINGLES, PAIRS, TILES, HALVED_TILES, FOURS };
+enum { SINGLES, PAIRS, TILES, HALVED_TILES, FOURS, SQUARES };
 
 /* Compute rows of a layer, box by box: below each other lie rows that are in reach of the same cells */
 static void convolve_rows(Layer *l, void (*convolve)(const Layer *, Box), Py_ssize_t first_row, Py_ssize_t behind_row)
@@ -274,6 +287,16 @@ static int is_region(const Region *r, const Py_buffer *cells)
   return 0;
 }
 
+/* Whether a layer consists of squares, whatever is wanted of it */
+static int has_squares(const Layer *l, int lanes)
+{
+  const Region *r = &l->region;
+
+  return !l->bytes && l->planes == 1 && l->channels % lanes == 0 && l->kernel == POINTS - SQUARE + 1 && l->padding == 1 &&
+         l->stride_down == 1 && l->stride_across == 1 && l->spread == 1 && r->high % SQUARE == 0 && r->wide % SQUARE == 0 &&
+         r->down % SQUARE == 0 && r->across % SQUARE == 0 && r->reach_down % SQUARE == 0 && r->reach_across % SQUARE == 0;
+}
+
 /* Whether a layer stays within its buffers; if not, an exception is set */
 static int is_layer(const Layer *l, int lanes, int products)
 {
@@ -287,6 +310,7 @@ static int is_layer(const Layer *l, int lanes, int products)
       l->column < l->spread && l->rectify >= 0 && l->rectify <= 2 && l->input_high > 0 && l->input_wide > 0 &&
       l->input_high < 1 << 20 && l->input_wide < 1 << 20 && !(l->bytes && (l->planes > 1 || l->channels % 4)) &&
       !(products == FOURS && !l->bytes) && !(products == PAIRS && (l->bytes || l->kernel * l->channels % 2)) && l->outputs >= lanes &&
+      !(products == SQUARES && !has_squares(l, lanes)) &&
       !(products == HALVED_TILES &&
         (l->bytes || l->channels > 1 || l->kernel % 2 || l->stride_down != 2 || l->stride_across != 2)) &&
       (r->high - 1) * l->stride_down + l->kernel + reach <= l->input_high + 2 * BORDER &&
@@ -311,12 +335,14 @@ enum { INPUT_BUFFER, WEIGHTS, SCALE, BIAS, ADDED_BUFFER, ALSO_BUFFER, SUMS_BUFFE
 /* The memory that a thread computes a layer in; 0 if there is none */
 static int give_memory(Layer *l)
 {
-  l->region.any = PyMem_Calloc((size_t)l->region.cells_wide, 1), l->pairs = NULL, l->gathered = NULL;
+  l->region.any = PyMem_Calloc((size_t)l->region.cells_wide, 1), l->pairs = NULL, l->gathered = NULL, l->squares = NULL;
   if (l->pairs_high)
     l->pairs = PyMem_Calloc((size_t)(l->pairs_high * l->pairs_line), sizeof *l->pairs);
   if (l->gathers)
     l->gathered = PyMem_Calloc(MOST_WIDE, (size_t)(l->tap_rows * l->tap_row));
-  return l->region.any && (l->pairs || !l->pairs_high) && (l->gathered || !l->gathers);
+  if (l->squares_size)
+    l->squares = PyMem_Calloc((size_t)l->squares_size, 1);
+  return l->region.any && (l->pairs || !l->pairs_high) && (l->gathered || !l->gathers) && (l->squares || !l->squares_size);
 }
 
 /* A layer of its arguments, and how it is computed; if it is none, an exception is set.  The caller releases the buffers in
@@ -349,7 +375,7 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
     PyErr_Format(PyExc_ValueError, "this CPU has no vectors of %d numbers", lanes);
     return 0;
   }
-  if (products < SINGLES || products > FOURS || (products == PAIRS && (!has_pairs || lanes != 16)) ||
+  if (products < SINGLES || products > SQUARES || (products == PAIRS && (!has_pairs || lanes != 16)) ||
       (are_tiles && (!has_tiles || lanes != 16)) || (products == FOURS && (!has_fours || lanes != 8))) {
     PyErr_SetString(PyExc_ValueError, "this CPU has no such products");
     return 0;
@@ -357,7 +383,8 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
   if (!is_region(r, &taken[CELLS]) || !is_layer(l, lanes, products) || !adds_once(l, lanes))
     return 0;
   Py_ssize_t places = (l->input_high + 2 * BORDER) * (l->input_wide + 2 * BORDER) * l->channels * l->planes;
-  Py_ssize_t groups = (l->outputs + lanes - 1) / lanes, size = l->bytes ? 1 : 4, weight = l->bytes ? 1 : products ? 2 : 4;
+  Py_ssize_t groups = (l->outputs + lanes - 1) / lanes, size = l->bytes ? 1 : 4;
+  Py_ssize_t weight = l->bytes ? 1 : products == SINGLES || products == SQUARES ? 4 : 2;
   Py_ssize_t taps = l->planes * l->kernel * l->kernel * l->channels * weight;
   Py_ssize_t out = (l->spread * r->high + 2 * BORDER) * (l->spread * r->wide + 2 * BORDER) * l->outputs;
   if (products == TILES) {
@@ -369,7 +396,8 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
     l->pairs_line = (MOST_WIDE + l->kernel / 2 + 6) / 8 * 8 * 2 * l->half; /* eight places are halved at a time */
     l->tap_rows = l->kernel, l->tap_row = l->kernel / 2 * 4 * l->half;
     taps = l->tap_rows * l->tap_row;
-  }
+  } else if (products == SQUARES)
+    taps = POINTS * POINTS * l->channels * weight;
   if (!may_fit(&taken[INPUT_BUFFER], places, size, "input") ||
       !may_fit(&taken[WEIGHTS], groups * lanes * taps / weight, weight, "weights") ||
       !may_fit(&taken[SCALE], l->outputs, 4, "scale") || !may_fit(&taken[BIAS], l->outputs, 4, "bias") ||
@@ -381,12 +409,16 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
     return 0;
   if (products == HALVED_TILES)
     l->pairs_high = MOST_HIGH + l->kernel / 2 - 1;
-  else if (!l->bytes && products) {
+  else if (!l->bytes && weight == 2) {
     l->pairs_line = pairs_wide(l, MOST_WIDE) + TILE_ROW / 2; /* a tile reads so much further */
     l->pairs_high = l->planes * pairs_high(l, MOST_HIGH);
   }
   l->gathers = products == TILES;
-  *convolve = are_tiles ? convolve_tiles : lanes == 16 ? convolve_16 : products == FOURS ? convolve_fours : convolve_8;
+  if (products == SQUARES) {
+    l->squares_size = POINTS * POINTS * MOST_SQUARES * (l->channels + 2 * lanes) * (Py_ssize_t)sizeof(float) + LINE;
+    *convolve = lanes == 16 ? convolve_squares_16 : convolve_squares_8;
+  } else
+    *convolve = are_tiles ? convolve_tiles : lanes == 16 ? convolve_16 : products == FOURS ? convolve_fours : convolve_8;
   return 1;
 }
 
@@ -398,7 +430,8 @@ PyDoc_STRVAR(convolve_doc,
 "        last group is that of the last outputs, also where those before it have some of them; for tiles zeros follow\n"
 "        each row of kernel channels, or if there are several planes or one channel, all rows, up to a whole number of 64\n"
 "        bytes; for halved tiles [groups, 2 halves, kernel / 2, kernel / 2, 2 halves, 4 planes and zeros up to a whole\n"
-"        number of 16, lanes] by pairs, where the last 4 are the rows and columns of a square of samples;\n"
+"        number of 16, lanes] by pairs, where the last 4 are the rows and columns of a square of samples; for squares of\n"
+"        places float32 [groups, 6, 6, channels, lanes], transformed;\n"
 "    scale, bias: float32 [outputs]; scale is None for a layer of numbers;\n"
 "    added, also: what is added, sums, rounded: what is written, float32 and uint8 [output high + 2, output wide + 2,\n"
 "        outputs]; halves: float16 [output high, output wide, outputs]; each may be None;\n"
@@ -407,7 +440,9 @@ PyDoc_STRVAR(convolve_doc,
 "    shape: planes, input high, input wide, channels, kernel, stride down, stride across, padding, outputs, spread, row,\n"
 "        column, rectify, products: 0: of bytes, or of numbers, 1: of pairs of bfloat16, 2: of tiles of bytes or\n"
 "        bfloat16, 3: of tiles of bfloat16, numbers and weights halved into two each: planes of one channel, of an even\n"
-"        kernel and a stride of 2, 4: of bytes by four, with 8 lanes: with 16 they always are;\n"
+"        kernel and a stride of 2, 4: of bytes by four, with 8 lanes: with 16 they always are, 5: of numbers, for squares\n"
+"        of 4x4 places at once, of a kernel of 3 and whole vectors of channels, where all lengths of the region are\n"
+"        multiples of 4;\n"
 "    inverse, zero: a number becomes the byte number * inverse + zero;\n"
 "    lanes: numbers in a vector.\n\n"
 "Raises ValueError if the sizes of one do not go together, and then computes none.");
@@ -425,7 +460,7 @@ static void free_work(Work *work)
 
   for (Py_ssize_t i = 0; shared->layers && i < (Py_ssize_t)shared->threads * shared->count; i++) {
     Layer *l = &shared->layers[i];
-    PyMem_Free(l->region.any), PyMem_Free(l->pairs), PyMem_Free(l->gathered);
+    PyMem_Free(l->region.any), PyMem_Free(l->pairs), PyMem_Free(l->gathered), PyMem_Free(l->squares);
   }
   for (Py_ssize_t i = 0; work->buffers && i < (Py_ssize_t)shared->count * TAKEN; i++)
     PyBuffer_Release(&work->buffers[i]);

@@ -18,7 +18,9 @@
 #define ADD _mm512_add_ps
 #define LARGER _mm512_max_ps
 #define SMALLER _mm512_min_ps
+#define SUBTRACT _mm512_sub_ps
 #define MULTIPLY_ADD _mm512_fmadd_ps
+#define MULTIPLY_FROM _mm512_fnmadd_ps /* what is subtracted from the last one */
 #define NUMBER_OF _mm512_cvtepi32_ps
 #define STORE_HALVES(to, number) _mm256_storeu_si256((__m256i *)(to), _mm512_cvtps_ph(number, _MM_FROUND_TO_NEAREST_INT))
 #else
@@ -32,7 +34,9 @@
 #define ADD _mm256_add_ps
 #define LARGER _mm256_max_ps
 #define SMALLER _mm256_min_ps
+#define SUBTRACT _mm256_sub_ps
 #define MULTIPLY_ADD _mm256_fmadd_ps
+#define MULTIPLY_FROM _mm256_fnmadd_ps
 #define NUMBER_OF _mm256_cvtepi32_ps
 #define STORE_HALVES(to, number) _mm_storeu_si128((__m128i *)(to), _mm256_cvtps_ph(number, _MM_FROUND_TO_NEAREST_INT))
 #endif
@@ -216,6 +220,10 @@ static void NAMED(convolve)(const Layer *l, Box box)
       NAMED(row)(l, 1, group, box, y);
 }
 
+#if LANES == 16 || !HAS_FOURS
+#include "_sparse_winograd.h"
+#endif
+
 #if LANES == 16 && HAS_TILES
 #include "_sparse_tiles.h"
 #endif
@@ -239,6 +247,8 @@ static void NAMED(convolve)(const Layer *l, Box box)
 #undef ADD
 #undef LARGER
 #undef SMALLER
+#undef SUBTRACT
 #undef MULTIPLY_ADD
+#undef MULTIPLY_FROM
 #undef NUMBER_OF
 #undef STORE_HALVES

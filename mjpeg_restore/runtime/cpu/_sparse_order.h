@@ -105,6 +105,8 @@ static void compute_layers(Order *o, void (*const *convolve)(const Layer *, Box)
         if (most < rows)
           rows = most;
       }
+      if (rows < high)
+        rows -= rows % rows_at_once(&o->layers[i]);
       if (rows > done[i]) {
         convolve_rows(&o->layers[i], convolve[i], done[i], rows);
         done[i] = rows;
@@ -177,7 +179,9 @@ static Py_ssize_t first_row(const Shared *shared, int layer, Py_ssize_t share)
 {
   Py_ssize_t number = shared->before[layer + 1] - shared->before[layer];
 
-  return (share - shared->before[layer]) * shared->layers[layer].region.high / number;
+  Py_ssize_t row = (share - shared->before[layer]) * shared->layers[layer].region.high / number;
+
+  return row - row % rows_at_once(&shared->layers[layer]);
 }
 
 /* Take shares of layers until all are finished.  One that a share waits for has been taken before it, by a thread that is at

@@ -44,6 +44,8 @@ _LINE = 64
 """Bytes of a cache line."""
 _AT_ONCE = 64
 """Layers that the extension takes together, at most."""
+_SQUARE, _SQUARED_SIDE = 4, 3
+"""Places of a side of a square that is computed at once, and side of the kernel that it is computed with."""
 BORDER = 1
 """Places around a picture's features: so far a kernel reaches beyond it."""
 _MIDDLE = 128
@@ -78,6 +80,11 @@ class Grid:
         down, across = by
         reach = self.reach[0] // down, self.reach[1] // across
         return Grid(self.high // down, self.wide // across, self.down // down, self.across // across, reach)
+
+    @property
+    def is_of_squares(self) -> bool:
+        """Whether what is computed consists of squares of 4x4 places, whatever is wanted."""
+        return not any(length % _SQUARE for length in (self.high, self.wide, self.down, self.across, *self.reach))
 
     def within(self) -> Grid:
         """The same without places around cells."""
@@ -127,6 +134,8 @@ class Products(IntEnum):
     """Likewise, of numbers and weights that are two bfloat16 each, which have 16 digits together."""
     FOURS = 4
     """Of bytes by four, with vectors of 8 numbers; those of 16 always are."""
+    SQUARES = 5
+    """Of float32 for squares of 4x4 places at once, a quarter as many: see `_of_squares`."""
 
 
 class Layer:
@@ -210,6 +219,10 @@ class Layer:
         self._weight = aligned(several.shape, several.dtype)
         self._weight[:] = several
         self._bias = np.ascontiguousarray(bias, np.float32)
+        self._squares: NDArray[np.float32] | None = None
+        can_be = (self._side, *stride, padding) == (_SQUARED_SIDE, 1, 1, 1) and self.inputs % LANES == 0
+        if can_be and not (steps or planes or TILES):
+            self._squares = _of_squares(groups.reshape(len(firsts), self._side, self._side, self.inputs, LANES))
 
     def __call__(
         self,
@@ -239,13 +252,16 @@ class Layer:
             rectify: when what is less than 0 becomes 0.
             spread: a place becomes a square of this side, of which a row and a column are computed here.
         """
+        weight, products = self._weight, self._products
+        if self._squares is not None and grid.is_of_squares and spread[0] == 1:
+            weight, products = self._squares, Products.SQUARES
         planes, channels = (self.inputs, 1) if self._planes else (1, self.inputs)
         high, wide = (length - 2 * BORDER for length in (source.shape[1:] if self._planes else source.shape[:2]))
         sides = self._side, *self._stride, self._padding
-        shape = planes, high, wide, channels, *sides, self.outputs, *spread, rectify, self._products
+        shape = planes, high, wide, channels, *sides, self.outputs, *spread, rectify, products
         target = rounded or Rounded(np.empty(0, np.uint8), 1.0, signed=False)
         return (
-            *(source, self._weight, self._scale, self._bias, added, also, sums),
+            *(source, weight, self._scale, self._bias, added, also, sums),
             *(rounded and rounded.buffer, halves, cells.view(np.uint8), grid.region(cells), shape),
             *(1 / target.step, float(_MIDDLE if target.signed else 0), LANES),
         )
@@ -353,6 +369,23 @@ def _bfloat16(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Numbers as bfloat16, to the nearest, ties to even; none of them is infinite."""
     bits = numbers.view(np.uint32)
     return (bits + 0x7FFF + (bits >> 16 & 1) >> 16).astype(np.uint16)
+
+
+def _of_squares(taps: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Taps as `Products.SQUARES` takes them: transformed for F(4x4, 3x3) of Lavin and Gray 2016, "Fast algorithms for
+    convolutional neural networks", section 4.3.
+
+    Args:
+        taps: `[groups, 3, 3, inputs, lanes]`.
+
+    Returns:
+        `[groups, 6, 6, inputs, lanes]`.
+    """
+    transform = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24  # their G
+    exact = np.einsum("ur,grcil,vc->guvil", transform, taps, transform)
+    found = aligned(exact.shape, np.float32)
+    found[:] = exact
+    return found
 
 
 def _halved(taps: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu import sparse
-from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Plan, Rectify, Rounded
+from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Layer, Plan, Products, Rectify, Rounded
 from mjpeg_restore.runtime.cpu.team import Team
 from tests.lacking import needs_native_sparse
 
@@ -101,6 +101,8 @@ class Example:
 
 GRID = Grid(high=9, wide=15, down=4, across=4, reach=(1, 1))
 """Rows of eight places, four, two and one, as vectors take them; tiles take eight and single ones."""
+SQUARES = Grid(high=20, wide=60, down=4, across=8, reach=(4, 4))
+"""Rows of eight squares, four, two and one."""
 
 
 def narrowed(numbers: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -123,6 +125,9 @@ def example(case: Case, grid: Grid = GRID, seed: int = 0) -> Example:
     if case.signed is None:
         weight, source = (narrowed(random.normal(0, 1, sizes)) for sizes in (size, shape))
         exact = convolved(source.astype(np.float64), weight.astype(np.float64), case, grid) + bias.astype(np.float64)
+        if case in SQUARED and grid.is_of_squares and not sparse.TILES:
+            tolerance = error_of_squares(source, weight, bias)
+            return Example(Layer(weight, bias, **options), source, grid, exact, tolerance)
         # Each product is added with one rounding, of a sum that is no larger than that of all sizes.
         sizes = convolved(np.abs(source.astype(np.float64)), np.abs(weight.astype(np.float64)), case, grid)
         tolerance = MORE * ROUNDOFF * weight[0].size * (sizes + np.abs(bias.astype(np.float64)))
@@ -153,6 +158,33 @@ def convolved(source: NDArray[Any], weight: NDArray[Any], case: Case, grid: Grid
     windows = np.lib.stride_tricks.sliding_window_view(source[first:, first:], sides, axis=(0, 1))
     windows = windows[:: case.stride[0], :: case.stride[1]][: grid.high, : grid.wide]
     return np.tensordot(windows, weight, axes=((2, 3, 4), (1, 2, 3)))
+
+
+TRANSFORMS = (
+    np.array([[4, 0, 5, 0, 1, 0], *[[0, 4, 4, 1, 1, 0]] * 2, *[[0, 2, 1, 2, 1, 0]] * 2, [0, 4, 0, 5, 0, 1]]),
+    np.array([[6, 0, 0], [4, 4, 4], [4, 4, 4], [1, 2, 4], [1, 2, 4], [0, 0, 24]]) / 24,
+    np.array([[1, 1, 1, 1, 1, 0], *[[0, 1, 1, 2, 2, 0]], *[[0, 1, 1, 4, 4, 0]], *[[0, 1, 1, 8, 8, 1]]]),
+)
+"""Absolute values of the matrices B, transposed, G, and A, transposed, of Lavin and Gray 2016, section 4.3."""
+
+
+def error_of_squares(
+    source: NDArray[np.float32], weight: NDArray[np.float32], bias: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """A bound on the error of a layer that is computed by squares, `[high, wide, outputs]`.
+
+    Entering numbers are rounded at most three times for each of two directions, weights once, products when each is
+    added, and what leaves at most three times for each direction, and with the bias: all sums of no more than that of
+    all sizes.
+    """
+    enter, weigh, leave = TRANSFORMS
+    windows = np.lib.stride_tricks.sliding_window_view(np.abs(source.astype(np.float64)), (6, 6), axis=(0, 1))
+    entering = np.einsum("ui,yxcij,vj->yxuvc", enter, windows[::4, ::4], enter)
+    weights = np.einsum("ur,ocrs,vs->uvoc", weigh, np.abs(weight.astype(np.float64)), weigh)
+    products = np.einsum("yxuvc,uvoc->yxuvo", entering, weights, optimize=True)
+    sizes = np.einsum("au,yxuvo,bv->yaxbo", leave, products, leave)
+    whole = sizes.reshape(4 * sizes.shape[0], 4 * sizes.shape[2], -1) + np.abs(bias)
+    return MORE * ROUNDOFF * (2 * 3 + 1 + weight.shape[1] + 2 * 3 + 1) * whole
 
 
 def inner(buffer: NDArray[Any]) -> NDArray[Any]:
@@ -216,6 +248,8 @@ NUMBERS = [
     Case(20, 44, 3),
     Case(4, 48, 3),
 ]
+SQUARED = [Case(16, 32), Case(32, 20), Case(16, 48), Case(48, 16)]
+"""Layers of numbers that may be computed by squares."""
 
 
 @pytest.mark.parametrize("case", [*BYTES, *NUMBERS], ids=str)
@@ -225,6 +259,29 @@ def test_a_layer_computes_a_convolution(case: Case) -> None:
     sums = one.grid.numbers(case.outputs)
     one.run(sums=sums)
     assert_near(inner(sums), one.exact, one.tolerance)
+
+
+@pytest.mark.parametrize("case", SQUARED, ids=str)
+@pytest.mark.usefixtures("lanes")
+def test_squares_are_computed_at_once(case: Case) -> None:
+    for length in range(4, 64, 4):
+        one = example(case, replace(SQUARES, wide=length))
+        sums = one.grid.numbers(case.outputs)
+        one.run(sums=sums)
+        assert_near(inner(sums), one.exact, one.tolerance)
+        products = one.layer(one.source, one.everywhere, one.grid)[11][-1]
+        assert (products == Products.SQUARES) != sparse.TILES
+
+
+@pytest.mark.parametrize("length", ["high", "wide", "down", "across"])
+@pytest.mark.usefixtures("lanes")
+def test_what_does_not_consist_of_squares_is_computed_one_by_one(length: str) -> None:
+    sizes = {"high": 18, "wide": 58, "down": 5, "across": 6}
+    one = example(SQUARED[0], replace(SQUARES, **{length: sizes[length]}))
+    sums = one.grid.numbers(one.layer.outputs)
+    one.run(sums=sums)
+    assert_near(inner(sums), one.exact, one.tolerance)
+    assert one.layer(one.source, one.everywhere, one.grid)[11][-1] != Products.SQUARES
 
 
 @pytest.mark.parametrize("case", NUMBERS, ids=str)
@@ -358,7 +415,7 @@ def test_a_place_becomes_one_of_a_square(outputs: int, signed: bool | None, spre
         np.testing.assert_array_equal(found, was)
 
 
-@pytest.mark.parametrize("case", [BYTES[0], BYTES[1], BYTES[9], NUMBERS[1], NUMBERS[3]], ids=str)
+@pytest.mark.parametrize("case", [BYTES[0], BYTES[1], BYTES[9], NUMBERS[1], NUMBERS[3], *SQUARED[:2]], ids=str)
 def test_vectors_of_another_length_give_the_same(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     # Sums of bytes are exact; each other number of an output is made by the same operations in the same order, and a
     # product is always added with one rounding. How many outputs a vector has does not enter.
@@ -371,7 +428,7 @@ def test_vectors_of_another_length_give_the_same(case: Case, monkeypatch: pytest
     for lanes, fours in ways:
         monkeypatch.setattr(sparse, "LANES", lanes)
         monkeypatch.setattr(sparse, "FOURS", fours)
-        one = example(case)
+        one = example(case, SQUARES if case in SQUARED else GRID)
         sums, rounded = one.grid.numbers(case.outputs), one.grid.bytes(case.outputs, signed=True)
         halves = np.zeros(one.exact.shape, np.float16)
         one.run(sums=sums, rounded=Rounded(rounded, 0.3, signed=True), halves=halves)
@@ -385,10 +442,10 @@ def test_vectors_of_another_length_give_the_same(case: Case, monkeypatch: pytest
 
 
 @st.composite
-def regions(draw: st.DrawFn) -> tuple[Grid, Cells]:
-    """A picture that need not be a multiple of its cells, and those that are wanted."""
-    high, wide, down, across = (draw(st.integers(1, most)) for most in (14, 30, 6, 9))
-    grid = Grid(high, wide, down, across, (draw(st.integers(0, 7)), draw(st.integers(0, 7))))
+def regions(draw: st.DrawFn, of: int = 1) -> tuple[Grid, Cells]:
+    """A picture that need not be a multiple of its cells, and those that are wanted; all lengths are multiples."""
+    high, wide, down, across = (of * draw(st.integers(1, most)) for most in (14, 30, 6, 9))
+    grid = Grid(high, wide, down, across, (of * draw(st.integers(0, 7)), of * draw(st.integers(0, 7))))
     share, seed = draw(st.sampled_from([0.0, 0.05, 0.2, 0.6])), draw(st.integers(0, 10_000))
     shape = -(-high // down), -(-wide // across)
     return grid, np.random.default_rng(seed).random(shape) < share
@@ -429,6 +486,18 @@ def test_what_is_in_reach_is_computed_whatever_else_is_wanted(case: Case, region
     for some, everything, was in zip(computed(cells), computed(one.everywhere), before, strict=True):
         wanted = places if was.dtype == np.float16 else np.pad(places, BORDER)
         np.testing.assert_array_equal(some, np.where(wanted[..., None], everything, was))
+
+
+@hypothesis.given(regions(of=4))
+@same_lanes
+@pytest.mark.usefixtures("lanes")
+def test_squares_in_reach_are_computed_whatever_else_is_wanted(region: tuple[Grid, Cells]) -> None:
+    grid, cells = region
+    one, found = example(SQUARED[0], grid), [noise(grid.numbers(32)) for _ in range(2)]
+    for wanted, sums in zip((cells, one.everywhere), found, strict=True):
+        sparse.compute([one.layer(one.source, wanted, grid, sums=sums)])
+    places = np.pad(within(cells, grid), BORDER)[..., None]
+    np.testing.assert_array_equal(found[0], np.where(places, found[1], noise(found[0])))
 
 
 @pytest.mark.skipif(not sparse.TILES, reason="needs a CPU that has products of tiles")
@@ -485,24 +554,22 @@ def test_a_coarser_grid_has_fewer_places_and_less_reach() -> None:
 
 # ---- several layers ----
 
-FINE, COARSE = (
-    Grid(high=22, wide=38, down=4, across=4, reach=(2, 2)),
-    Grid(high=11, wide=19, down=2, across=2, reach=(1, 1)),
-)
+FINE = Grid(high=22, wide=38, down=4, across=4, reach=(2, 2))
+OF_SQUARES = Grid(high=24, wide=40, down=4, across=4, reach=(4, 4))
 
 
 class Network:
     """Random layers between a few buffers, fine and coarse, of numbers and of bytes, that several of them use."""
 
-    def __init__(self, seed: int, count: int) -> None:
-        self._random = np.random.default_rng(seed)
-        self.fine = [(noise(FINE.numbers(16), seed) / 1e3).astype(np.float32) for seed in range(2)]
-        self.fine_bytes = [noise(FINE.bytes(16, signed=True), seed) for seed in range(2)]
+    def __init__(self, seed: int, count: int, fine: Grid = FINE) -> None:
+        self._random, self._fine, self._coarse = np.random.default_rng(seed), fine, fine.coarser(2, 2)
+        self.fine = [(noise(fine.numbers(16), seed) / 1e3).astype(np.float32) for seed in range(2)]
+        self.fine_bytes = [noise(fine.bytes(16, signed=True), seed) for seed in range(2)]
         self.coarse, self.coarse_bytes = (
-            (noise(COARSE.numbers(16)) / 1e3).astype(np.float32),
-            noise(COARSE.bytes(16, signed=True)),
+            (noise(self._coarse.numbers(16)) / 1e3).astype(np.float32),
+            noise(self._coarse.bytes(16, signed=True)),
         )
-        self.halves = np.zeros((22, 38, 16), np.float16)
+        self.halves = np.zeros((fine.high, fine.wide, 16), np.float16)
         high, wide = (int(self._random.integers(1, most)) for most in (6, 10))
         self.cells = np.zeros((6, 10), np.bool_)
         self.cells[:high, :wide] = self._random.random((high, wide)) < self._random.choice([0.2, 0.7, 1.0])
@@ -532,38 +599,42 @@ class Network:
     def _numbers(self) -> sparse.Computation:
         source, sums = self.fine[:: self._random.choice([-1, 1])]
         added = self._maybe([sums])
-        return self._layer(3)(source, self.cells, FINE, added=added, sums=sums, rounded=self._rounded(self.fine_bytes))
+        return self._layer(3)(
+            source, self.cells, self._fine, added=added, sums=sums, rounded=self._rounded(self.fine_bytes)
+        )
 
     def _bytes(self) -> sparse.Computation:
         source, found = self.fine_bytes[:: self._random.choice([-1, 1])]
         added, also, rounded = self._maybe(self.fine), self._maybe(self.fine), self._rounded([found])
         layer = self._layer(3, signed=True)
-        return layer(source, self.cells, FINE, added=added, also=also, sums=self._pick(self.fine), rounded=rounded)
+        return layer(
+            source, self.cells, self._fine, added=added, also=also, sums=self._pick(self.fine), rounded=rounded
+        )
 
     def _shrink(self) -> sparse.Computation:
         rounded = self._rounded([self.coarse_bytes])
         layer = self._layer(2, stride=2)
-        return layer(self._pick(self.fine), self.cells, COARSE, sums=self.coarse, rounded=rounded)
+        return layer(self._pick(self.fine), self.cells, self._coarse, sums=self.coarse, rounded=rounded)
 
     def _inner(self) -> sparse.Computation:
         layer = self._layer(3, signed=True)
-        return layer(self.coarse_bytes, self.cells, COARSE, added=self._maybe([self.coarse]), sums=self.coarse)
+        return layer(self.coarse_bytes, self.cells, self._coarse, added=self._maybe([self.coarse]), sums=self.coarse)
 
     def _grow(self) -> sparse.Computation:
         row, column = (int(number) for number in self._random.integers(0, 2, 2))
         added, sums, rounded = self._maybe(self.fine), self._pick(self.fine), self._rounded(self.fine_bytes)
         layer, spread = self._layer(1), (2, row, column)
-        return layer(self.coarse, self.cells, COARSE, added=added, sums=sums, rounded=rounded, spread=spread)
+        return layer(self.coarse, self.cells, self._coarse, added=added, sums=sums, rounded=rounded, spread=spread)
 
     def _last(self) -> sparse.Computation:
-        return self._layer(1)(self._pick(self.fine), self.cells, FINE.within(), halves=self.halves)
+        return self._layer(1)(self._pick(self.fine), self.cells, self._fine.within(), halves=self.halves)
 
 
-@hypothesis.given(st.integers(0, 100_000), st.integers(1, 14))
+@hypothesis.given(st.integers(0, 100_000), st.integers(1, 14), st.sampled_from([FINE, OF_SQUARES]))
 @same_lanes
 @pytest.mark.usefixtures("lanes")
-def test_layers_are_what_they_are_one_after_the_other(seed: int, count: int) -> None:
-    together, alone = Network(seed, count), Network(seed, count)
+def test_layers_are_what_they_are_one_after_the_other(seed: int, count: int, fine: Grid) -> None:
+    together, alone = Network(seed, count, fine), Network(seed, count, fine)
     sparse.compute(together.layers)
     for layer in alone.layers:
         sparse.compute([layer])
@@ -571,11 +642,11 @@ def test_layers_are_what_they_are_one_after_the_other(seed: int, count: int) -> 
         np.testing.assert_array_equal(ours, theirs)
 
 
-@hypothesis.given(st.integers(0, 100_000), st.integers(1, 14), st.integers(2, 5))
+@hypothesis.given(st.integers(0, 100_000), st.integers(1, 14), st.integers(2, 5), st.sampled_from([FINE, OF_SQUARES]))
 @same_lanes
 @pytest.mark.usefixtures("lanes")
-def test_layers_are_what_they_are_if_threads_share_them(seed: int, count: int, threads: int) -> None:
-    shared, alone = Network(seed, count), Network(seed, count)
+def test_layers_are_what_they_are_if_threads_share_them(seed: int, count: int, threads: int, fine: Grid) -> None:
+    shared, alone = Network(seed, count, fine), Network(seed, count, fine)
     with ThreadPoolExecutor(threads - 1) as pool:
         sparse.compute(shared.layers, Team(pool, threads))
     for layer in alone.layers:
@@ -768,7 +839,7 @@ def pairs(**others: bytearray) -> dict[str, Any]:
     return buffers() | given | others
 
 
-@pytest.mark.parametrize("products", [-1, 1, 2, 5])
+@pytest.mark.parametrize("products", [-1, 1, 2, 6])
 @pytest.mark.parametrize("lanes", [8, 16])
 def test_products_that_this_cpu_lacks_are_refused(lanes: int, products: int) -> None:
     given = pairs()
@@ -855,6 +926,45 @@ def test_halved_tiles_are_of_planes_in_squares(kernel: int, down: int, across: i
     for wrong in (2 * 16 * 4 * 64 - 2, 2 * 16 * 4 * 64 + 2):
         given = halved(weights=bytearray(wrong))
         refuse(lambda: call(given, shape=fitting, lanes=16), given, "^weights: ")  # noqa: B023
+
+
+SQUARED_SIZES, SQUARED_SHAPE = (2, 3, 4, 4, 4, 0, 8, 12), (1, 8, 12, 16, 3, 1, 1, 1, 16, 1, 0, 0, 0, 5)
+"""A layer of numbers that is computed by squares: 16 channels become 16."""
+
+
+def squared(**others: Any) -> dict[str, Any]:
+    """Fitting buffers of that layer."""
+    given = {"scale": None, "input": bytearray(4 * 10 * 14 * 16), "weights": bytearray(4 * 16 * 6 * 6 * 16)}
+    given |= {name: bytearray(4 * 10 * 14 * 16) for name in ("added", "also", "sums")}
+    return buffers() | given | {"rounded": None, "halves": None} | others
+
+
+@pytest.mark.parametrize("lanes", [8, 16])
+@pytest.mark.parametrize(
+    ("place", "number"), [(0, 2), (3, 12), (4, 2), (5, 2), (6, 2), (7, 0), (9, 2)], ids=lambda number: str(number)
+)
+def test_squares_are_of_one_kernel_and_whole_vectors(lanes: int, place: int, number: int) -> None:
+    if lanes > sparse.LANES:
+        refuse(lambda: call(squared(), SQUARED_SIZES, SQUARED_SHAPE, lanes), squared(), "^this CPU has no ")
+        return
+    call(squared(), SQUARED_SIZES, SQUARED_SHAPE, lanes)
+    shape = *SQUARED_SHAPE[:place], number, *SQUARED_SHAPE[place + 1 :]
+    given = squared()
+    refuse(lambda: call(given, SQUARED_SIZES, shape, lanes), given, "^these sizes make no layer")
+    given = squared(scale=bytearray(4 * 16))
+    refuse(lambda: call(given, SQUARED_SIZES, SQUARED_SHAPE, lanes), given, "^these sizes make no layer")
+
+
+@pytest.mark.parametrize(("place", "number"), [(2, 5), (3, 5), (4, 2), (5, 1), (6, 7), (7, 11)])
+def test_places_of_squares_consist_of_them(place: int, number: int) -> None:
+    sizes, given = (*SQUARED_SIZES[:place], number, *SQUARED_SIZES[place + 1 :]), squared()
+    refuse(lambda: call(given, sizes, SQUARED_SHAPE), given, "^these ")
+
+
+@pytest.mark.parametrize("more", [-4, 4])
+def test_squares_want_transformed_weights(more: int) -> None:
+    given = squared(weights=bytearray(4 * 16 * 6 * 6 * 16 + more))
+    refuse(lambda: call(given, SQUARED_SIZES, SQUARED_SHAPE), given, "^weights: ")
 
 
 @pytest.mark.skipif(not sparse.native.pairs, reason="needs a CPU that has products of bfloat16")
