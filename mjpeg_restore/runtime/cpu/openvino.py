@@ -22,7 +22,7 @@ A graph without the named tensors runs in float32. int8 layers run in int8 in ev
 from __future__ import annotations
 
 import io
-import os
+import sys
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -46,11 +46,27 @@ from mjpeg_restore.runtime.cpu.sparse_model import SparseModel
 from mjpeg_restore.runtime.cpu.state import ComponentState
 from mjpeg_restore.runtime.weights import blended
 
-os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")
 _LOADING = Hint("try {device}", device="onnxruntime")
 _RUNNING = Hint("try {device}, {model} or fewer {threads}", device="onnxruntime", model="stream-lite", threads=None)
 
-with wrap_errors("OpenVINO is installed but does not load", _LOADING):
+_TELEMETRY = "openvino_telemetry"
+
+
+@contextmanager
+def _without_telemetry() -> Generator[None]:
+    """Have OpenVINO load a stub in place of the package that reports each import to its makers, from a forked process,
+    under a number that it keeps in the home directory: nobody consented, and no variable turns it off."""
+    loaded = sys.modules.get(_TELEMETRY)
+    sys.modules[_TELEMETRY] = None  # pyright: ignore[reportArgumentType]  # as if it were not installed
+    try:
+        yield
+    finally:
+        del sys.modules[_TELEMETRY]
+        if loaded:  # by an application
+            sys.modules[_TELEMETRY] = loaded
+
+
+with wrap_errors("OpenVINO is installed but does not load", _LOADING), _without_telemetry():
     try:
         import openvino as ov
     except ModuleNotFoundError as error:

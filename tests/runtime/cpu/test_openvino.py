@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from mjpeg_restore import catalogue
@@ -48,3 +53,24 @@ def test_the_error_for_a_missing_openvino_device_lists_the_present_ones() -> Non
     needs("openvino")
     with pytest.raises(RuntimeUnavailable, match=r"OpenVINO has no device 'NPU\.7' here, only .*CPU"):
         open_network(catalogue.find("decode").variants[0].graphs["colour"], "openvino:NPU.7")
+
+
+@needs_openvino
+@pytest.mark.parametrize("before", ["", "import openvino_telemetry; "])
+def test_nothing_is_reported_to_the_makers_of_openvino(before: str, tmp_path: Path) -> None:
+    package = tmp_path / "openvino_telemetry"
+    (package / "backend").mkdir(parents=True)
+    (package / "__init__.py").write_text("class Telemetry:\n    def __init__(self, **_):\n        print('reported')\n")
+    (package / "backend" / "__init__.py").touch()
+    (package / "backend" / "backend_ga4.py").touch()
+    code = (
+        f"{before}import sys; import mjpeg_restore.runtime.cpu.openvino as ours\n"
+        "print(ours.ov.Core().available_devices, 'openvino_telemetry' in sys.modules)\n"
+        "import openvino_telemetry; openvino_telemetry.Telemetry()"
+    )
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": path}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    devices, *others = ran.stdout.splitlines()
+    assert "'CPU'" in devices and devices.endswith(str(bool(before)))
+    assert others == ["reported"]  # by the test itself, for which the package is as it was
