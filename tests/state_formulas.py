@@ -21,6 +21,7 @@ from mjpeg_restore.runtime.cpu.state import (
     UNIT,
     UNKNOWN,
     ComponentState,
+    Telling,
 )
 
 Blocks = NDArray[np.float64]
@@ -122,13 +123,13 @@ class Known:
         table: of the frame.
         evidence: after it.
         noise: variance, grey levels^2.
-        mean_tells: of what is kept, and not the cell alone.
+        mean_tells: of what is kept, and not the cell alone; of DC coefficients to a step, if it is of AC.
     """
 
     table: NDArray[np.uint16]
     evidence: NDArray[np.float16]
     noise: float
-    mean_tells: bool = False
+    mean_tells: Telling = Telling.NONE
 
     @property
     def frames(self) -> Blocks:
@@ -138,6 +139,8 @@ class Known:
     def told(self, kept: Blocks, level: Blocks) -> Blocks:
         """What is kept, moved to what the mean, `level`, allows: in steps."""
         free = np.minimum(0.15 / np.maximum(self.frames, LEAST), 1)
+        if self.mean_tells == Telling.AC:
+            free[..., 0] = 1
         return np.clip(kept, self._unrounded(level - free), self._unrounded(level + free))
 
     def _unrounded(self, mean: Blocks) -> Blocks:

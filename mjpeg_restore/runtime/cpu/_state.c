@@ -23,6 +23,7 @@
 #define SCATTERED 0.3f /* steps: noise of this deviation makes the mean of rounded numbers that of the numbers */
 #define CALM 1.64f    /* times the scatter: more than what half of what 32 frames leave open reaches from a bound, 1.6 */
 #define LEAST_SCATTER 1.0f /* variance, grey levels^2: of noise that a mean is taken to tell by, at least */
+#define AC_ALONE 2    /* Telling.AC */
 #define UNKNOWN 1e30f /* distance from a state that there is not */
 #define INNOVATION_UNITS 127.0f /* of a step */
 
@@ -64,7 +65,7 @@ typedef struct {
   float bend[SIDE * SIDE];        /* length of the parabola: twice the noise's reach, in steps */
   float curve[SIDE * SIDE];       /* 1 / (2 bend) */
   float dither[SIDE * SIDE];      /* of means and corrections, in sixteenths of a grey level */
-  int mean_tells;                 /* of what is kept, and not the cell alone */
+  int mean_tells;                 /* `Telling` of `state.py`: of what is kept, and not the cell alone */
   float free[SIDE * SIDE];        /* FREE, times the evidence of one frame */
   float calm[SIDE * SIDE];        /* steps from the cell's middle up to which its mean leaves alone what is kept */
   float scatter[SIDE * SIDE];     /* deviation of the noise, in steps, SCATTERED at most, times the root of 2 pi */
@@ -231,6 +232,8 @@ static void set_noise(State *s, float noise, float cell, int mean_tells)
     s->scatter[i] = 2.5066283f * fminf(deviation * s->inverse[i], SCATTERED);
     s->calm[i] = 0.5f - CALM * s->scatter[i];
   }
+  if (mean_tells == AC_ALONE)
+    s->free[0] = FLT_MAX; /* of which there is a step at most: `told` */
 }
 
 /* What is added before a frame's means and corrections are rounded, less than half a unit; see `take_still` in `state.py` */
@@ -372,7 +375,7 @@ static PyObject *restore(PyObject *module, PyObject *arguments)
     c.apart = 1, c.between = PHASES * PHASES * a.groups, c.phases += PHASES * PHASES * group;
   memcpy(c.inverse, s.inverse, sizeof(c.inverse));
   c.scale = (float)number(arguments, 14), c.cell = (float)number(arguments, 15);
-  set_noise(&s, (float)number(arguments, 16), c.cell, PyObject_IsTrue(PyTuple_GetItem(arguments, 17)));
+  set_noise(&s, (float)number(arguments, 16), c.cell, (int)PyLong_AsLong(PyTuple_GetItem(arguments, 17)));
   memcpy(lasting, a.buffers[7].buf, sizeof(lasting));
   s.lasting = lasting;
   residual = PyMem_Malloc(sizeof(float) * BLOCK * s.wide);
@@ -431,7 +434,7 @@ static PyObject *restore_still(PyObject *module, PyObject *arguments)
   s = state_of(&a, 3, 4);
   s.mean_before = a.buffers[5].buf, s.correction = a.buffers[6].buf;
   s.wanted = a.buffers[7].buf, s.plane = a.buffers[8].buf;
-  set_noise(&s, (float)number(arguments, 12), (float)number(arguments, 13), PyObject_IsTrue(PyTuple_GetItem(arguments, 14)));
+  set_noise(&s, (float)number(arguments, 12), (float)number(arguments, 13), (int)PyLong_AsLong(PyTuple_GetItem(arguments, 14)));
   set_dither(&s, PyLong_AsLong(PyTuple_GetItem(arguments, 15)));
   if (!PyErr_Occurred()) {
     RUN(restore_still, &s)

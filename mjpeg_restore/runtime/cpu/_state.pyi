@@ -69,7 +69,7 @@ def restore(
     scale: float,
     cell: float,
     noise: float,
-    mean_tells: bool,
+    mean_tells: int,
     groups: int,
     group: int,
     /,
@@ -104,7 +104,7 @@ def restore_still(
     lanes: int,
     noise: float,
     cell: float,
-    mean_tells: bool,
+    mean_tells: int,
     frame: int,
     /,
 ) -> None: ...

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, lag_for, lowest_step, trust
 from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, adapted
+from mjpeg_restore.runtime.cpu.light import LEVEL, brighten, brightened, change_of_light
 from mjpeg_restore.runtime.cpu.part_sizes import unit
 from mjpeg_restore.runtime.cpu.state import (
     LEAST,
@@ -84,6 +85,10 @@ _STRAYED, _LEAST_STEP = 0.3, 12
 Where steps are fine, what is kept of a still scene is better than what the network makes of it."""
 _NOISE_STRAYS = 4.0
 """Twice what noise makes of that on average: a mean of n frames has its n-th part, as had the one that was seen."""
+_NOISE_HIDES, _SCATTERED = 2.0, 0.3
+"""Nor is what has moved less than twice a frame's noise: what is seen anew is judged anew, and what is forgotten then
+costs more than a mean that lags. Noise counts by how much better the mean of many frames is than one: in full where its
+deviation is this share of a step or more."""
 _EVERY = 32
 """Frames from one to the next in which cells that agree are computed: what waits becomes better meanwhile, and is
 computed less often. At the start of a stream, when all of it becomes better, they follow each other faster."""
@@ -114,7 +119,11 @@ def blocks_of(cells: NDArray[np.bool_], grids: Sequence[tuple[int, int]]) -> lis
 
 
 class Activity:
-    """Decides for one camera, frame by frame."""
+    """Decides for one camera, frame by frame.
+
+    Attributes:
+        light_changed: whether the last frame was in another light than those before.
+    """
 
     def __init__(self, grids: Sequence[tuple[int, int]]) -> None:
         """Begin with a picture of which nothing is known.
@@ -155,6 +164,7 @@ class Activity:
         self._shown = np.ones(shape, np.bool_)
         """Cells that it has seen in the last frame."""
         self._number = 0
+        self.light_changed = False
 
     @property
     def noise(self) -> list[float]:
@@ -185,6 +195,22 @@ class Activity:
         self._due = (self._grown(changed, at_once=finer) | self._strayed(*frame[0], states[0])) & ~changed
         return changed | self._due
 
+    def lit(
+        self, frame: Sequence[tuple[NDArray[np.int16], NDArray[np.uint16]]], states: Sequence[ComponentState]
+    ) -> list[ComponentState]:
+        """The states in the light of a frame, before it is chosen what is to be judged; see `light.py`.
+
+        Args:
+            frame: coefficients and table of each component.
+            states: of each component before the frame.
+        """
+        change = change_of_light(*frame[0], states[0], self.noise[0])
+        self.light_changed = change != 0
+        if not change:
+            return list(states)
+        brighten(self._seen, change, LEVEL)
+        return brightened(states, change)
+
     def _strayed(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
     ) -> NDArray[np.bool_]:
@@ -192,8 +218,10 @@ class Activity:
         shape, units = state.mean.shape[:2], np.maximum(table, _LEAST_STEP).astype(np.uint16)
         shown = np.ascontiguousarray(_blocks(self._shown, self._sides[0], shape))
         distance = stray(coefficients, units, state, self._seen, shown)
-        noise = float((self._limits[0].noise / np.square(units.astype(np.float64))).sum())  # in a frame
-        limit = _STRAYED + _NOISE_STRAYS * noise / self._computed.clip(1, LONGEST)
+        noise = self._limits[0].noise / np.square(units.astype(np.float64))  # of a frame
+        heard = np.minimum(1, self._limits[0].noise ** 0.5 / (_SCATTERED * table))
+        wandered = _NOISE_STRAYS * float(noise.sum()) / self._computed.clip(1, LONGEST)
+        limit = _STRAYED + np.maximum(wandered, _NOISE_HIDES * float((noise * heard).sum()))
         return _cells(distance > _blocks(limit, self._sides[0], shape), self._sides[0], self._frames.shape)
 
     def _confirmed(self, disagree: NDArray[np.bool_], table: NDArray[np.uint16]) -> NDArray[np.bool_]:

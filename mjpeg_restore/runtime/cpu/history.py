@@ -20,6 +20,7 @@ from mjpeg_restore.runtime.cpu.state import (
     LONGEST,
     SENSOR,
     ComponentState,
+    Telling,
     compare,
     native,
     observation,
@@ -57,20 +58,25 @@ class History:
     """The same, where it was strongest among frames that are alike."""
     remaining: int = 0
     """Frames to come, alike, until those that were not have no share in the means; less than `FORGOTTEN`."""
+    unlit: int = 0
+    """Frames to come, in one light, until those in another have no share in them, likewise."""
 
     @property
-    def mean_tells(self) -> bool:
-        """Whether all frames that have a share in the means were alike: coded with one table, and not with less and
-        less noise. A mean of such frames tells where a coefficient lies beside the bounds of cells
-        (`state.restore_still`)."""
-        return self.remaining == 0
+    def mean_tells(self) -> Telling:
+        """Of which coefficients the mean tells where they lie beside the bounds of cells (`state.restore_still`): of
+        those of which all frames that have a share in it were alike, coded with one table, not with less and less
+        noise, and in one light."""
+        if self.remaining:
+            return Telling.NONE
+        return Telling.AC if self.unlit else Telling.ALL
 
-    def following(self, table: NDArray[np.uint16], noise: float) -> History:
+    def following(self, table: NDArray[np.uint16], noise: float, *, lit: bool = False) -> History:
         """The same after a frame.
 
         Args:
             table: the frame's.
             noise: variance of the sensor's noise as it is known now.
+            lit: whether the means were brought into the frame's light.
         """
         audible = max(noise, SENSOR)  # what is weaker is taken for it
         same = not self.table.any() or np.array_equal(self.table, table)
@@ -80,11 +86,12 @@ class History:
             noise,
             max(audible, self.loudest) if alike else audible,
             max(self.remaining - 1, 0) if alike else FORGOTTEN - 1,
+            FORGOTTEN - 1 if lit else max(self.unlit - 1, 0),
         )
 
     def packed(self) -> NDArray[np.float32]:
         """As graphs take and give it, `[67]`: the table, by how much the noise and the loudest exceed `SENSOR`, and the
-        remaining frames. All are zero before the first frame."""
+        remaining frames. All are zero before the first frame. A graph does not follow the light."""
         numbers = self.noise - SENSOR, self.loudest - SENSOR, self.remaining
         return np.concatenate([self.table, numbers]).astype(np.float32)
 

@@ -18,6 +18,7 @@ The exported graph does the same for all blocks by gate and network, where there
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -286,6 +287,15 @@ def take_still(
     native.take_still(*_frame(coefficients, table), *known, agrees.view(np.uint8), *found, high, wide, lanes, frame)
 
 
+class Telling(IntEnum):
+    """Of which coefficients the mean of frames tells more than that they lie in each frame's cell."""
+
+    NONE = 0
+    ALL = 1
+    AC = 2
+    """Means of DC coefficients were brought into another light (`light.py`), and tell no more than to a step."""
+
+
 def restore_still(
     coefficients: NDArray[np.int16],
     table: NDArray[np.uint16],
@@ -294,7 +304,7 @@ def restore_still(
     wanted: NDArray[np.bool_],
     plane: NDArray[np.uint8],
     noise: float,
-    mean_tells: bool,
+    mean_tells: Telling,
     frame: int,
     *,
     lanes: int = LANES,
@@ -336,7 +346,7 @@ def restore_still(
         wanted: `[blocks_high, blocks_wide]`, the blocks.
         plane: uint8 `[8 blocks_high, 8 blocks_wide]`, filled where blocks are wanted.
         noise: variance of the sensor's noise, grey levels^2.
-        mean_tells: whether all frames in the mean had this table, and no more noise.
+        mean_tells: of which coefficients all frames in the mean had this table, this light, and no more noise.
         frame: its number.
     """
     high, wide, _ = coefficients.shape
@@ -510,7 +520,7 @@ def restore(
     wanted: NDArray[np.bool_],
     confidence: ConfidenceRamp,
     noise: float = 0.0,
-    mean_tells: bool = False,
+    mean_tells: Telling = Telling.NONE,
     plane: NDArray[np.uint8] | None = None,
     *,
     groups: int = 0,

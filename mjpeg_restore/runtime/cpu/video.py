@@ -95,6 +95,7 @@ class VideoSession:
         activity = self._learning(grids) if evidence and on_blocks.native else None
         cells = np.ones(cells_of(grids), np.bool_)
         if activity:
+            before = activity.lit(frame, before)
             cells = activity.choose(frame, before)
             before = activity.doubt(before)
 
@@ -115,8 +116,10 @@ class VideoSession:
         if begun:
             begun(float(cells.mean()))
         noise = activity.noise if activity else [history.noise for history in earlier]
+        lit = bool(activity and activity.light_changed)
         histories = of_graph or [
-            history.following(table, variance) for history, table, variance in zip(earlier, tables, noise, strict=True)
+            history.following(table, variance, lit=lit)
+            for history, table, variance in zip(earlier, tables, noise, strict=True)
         ]
         if evidence:
             self._states, self._histories, self._frames = after, histories, self._frames + 1

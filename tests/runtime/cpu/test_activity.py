@@ -54,6 +54,7 @@ class Camera:
     def choose(self, *, believes: float = 1.0) -> NDArray[np.bool_]:
         """The cells of the next frame that the gate judges; it believes that share of the past there."""
         frame = self.frame()
+        self.states = self.activity.lit(frame, self.states)
         cells = self.activity.choose(frame, self.states)
         believed: list[NDArray[np.float32]] = []
         for (coefficients, table), state in zip(frame, self.states, strict=True):
@@ -468,14 +469,33 @@ def test_where_means_have_moved_unseen_the_network_sees_them(quality: int) -> No
         scene[:] = 0
     for _ in range(40):
         camera.choose()
-    luma, table = camera.states[0], camera.tables[0]
-    luma.mean[4:6, 8:10, :8] += (16 * 0.3 * table[:8]).astype(np.int16)  # as if light had changed: each still agrees
+    luma, steps = camera.states[0], camera.tables[0].clip(12)
+    luma.mean[4:6, 8:10, :8] += (16 * 0.3 * steps[:8]).astype(np.int16)  # as if light had changed: each still agrees
     moved = np.zeros(CELLS, np.bool_)
     moved[2, 4] = True
     np.testing.assert_array_equal(camera.choose() & ~moved, False)
     assert camera.needed[2, 4]
     camera.choose()
     assert not camera.needed.any()  # it has seen them now
+
+
+def test_means_follow_flickering_light(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors: list[float] = []
+    for followed in (True, False):
+        camera = Camera(2.0, quality=75)
+        if not followed:
+            monkeypatch.setattr(module, "change_of_light", lambda *_: 0.0)
+        plain, changes, found = [scene.copy() for scene in camera.scene], 0, list[float]()
+        for number in range(100):
+            light = 1 + 0.03 * np.sin(0.2 * number)
+            camera.scene = [light * scene for scene in plain]
+            camera.scene[0][..., 0] += (light - 1) * 1024
+            camera.choose()
+            found.append(np.square(camera.states[0].mean[..., 0] / 16 - camera.scene[0][..., 0]).mean())
+            changes += camera.activity.light_changed
+        assert changes > 60 if followed else changes == 0
+        errors.append(float(np.mean(found[40:])))
+    assert errors[0] < 1 < 100 < errors[1]
 
 
 @pytest.mark.parametrize("noise", [1.0, 4.0])

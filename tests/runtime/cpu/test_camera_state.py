@@ -25,6 +25,7 @@ from mjpeg_restore.runtime.cpu.state import (
     UNKNOWN,
     Compared,
     ComponentState,
+    Telling,
     compare,
     doubted,
     enter,
@@ -73,7 +74,7 @@ def keep(
     agrees: NDArray[np.bool_],
     plane: NDArray[np.uint8],
     noise: float = SENSOR,
-    mean_tells: bool = False,
+    mean_tells: Telling = Telling.NONE,
     frame: int = 0,
 ) -> None:
     """Take blocks that agree into the state, in place, and restore them."""
@@ -332,11 +333,11 @@ def earlier(before: ComponentState, after: ComponentState, table: NDArray[np.uin
     st.integers(0, 1000),
     st.booleans(),
     st.sampled_from([0.0, 0.05, 1.0, 100.0]),
-    st.booleans(),
+    st.sampled_from(Telling),
 )
 @settings(max_examples=100)
 def test_restoring_a_frame_that_was_taken(
-    case: Case, spread: float, seed: int, chroma: bool, noise: float, mean_tells: bool
+    case: Case, spread: float, seed: int, chroma: bool, noise: float, mean_tells: Telling
 ) -> None:
     coefficients, table, known = case
     high, wide, _ = coefficients.shape
@@ -359,10 +360,10 @@ def test_restoring_a_frame_that_was_taken(
     assert_shown(plane, [formulas.in_cell(coefficients, one) for one in mixed], case, wanted)
 
 
-@given(cases, st.integers(1, 4), st.integers(0, 1000), st.booleans())
+@given(cases, st.integers(1, 4), st.integers(0, 1000), st.sampled_from(Telling))
 @settings(max_examples=40)
 def test_the_phases_of_several_components_side_by_side_are_those_of_each(
-    case: Case, groups: int, seed: int, mean_tells: bool
+    case: Case, groups: int, seed: int, mean_tells: Telling
 ) -> None:
     coefficients, table, known = case
     high, wide, _ = coefficients.shape
@@ -454,8 +455,8 @@ def test_taking_blocks_that_agree(case: Case, seed: int) -> None:
     assert_half(after.evidence[agrees], evidence[agrees])
 
 
-@given(cases, st.sampled_from([0.0, 1e-12, 0.05, 1.0, 100.0]), st.booleans(), st.integers(0, 1000))
-def test_restoring_blocks_that_agree(case: Case, noise: float, mean_tells: bool, seed: int) -> None:
+@given(cases, st.sampled_from([0.0, 1e-12, 0.05, 1.0, 100.0]), st.sampled_from(Telling), st.integers(0, 1000))
+def test_restoring_blocks_that_agree(case: Case, noise: float, mean_tells: Telling, seed: int) -> None:
     frame = seed * 10_000  # any number: a stream may last
     coefficients, table, known = case
     high, wide, _ = coefficients.shape
@@ -523,7 +524,7 @@ def test_a_still_scene_is_known_as_well_after_many_frames(step: int, noise: floa
     exact, errors = np.zeros(scene.shape), dict[str, list[formulas.Blocks]](early=[], late=[], exact=[])
     for number in range(600):
         seen = np.rint((scene + random.normal(0, noise**0.5, scene.shape)) / table).astype(np.int16)
-        keep(seen, table, state, agrees, plane, noise, False, number)
+        keep(seen, table, state, agrees, plane, noise, Telling.NONE, number)
         exact = formulas.likelier(seen, formulas.Known(table, state.evidence, noise), exact)
         kept = formulas.means(state) + formulas.corrections(state)
         if 32 <= number < 100:
@@ -542,7 +543,7 @@ def test_the_mean_of_frames_with_one_table_tells_more_than_the_last_cell(step: i
     random, table = np.random.default_rng(7), np.full(64, step, np.uint16)
     scene = random.uniform(-2, 2, (6, 8, 64)) * step
     agrees, plane, errors = np.ones((6, 8), np.bool_), np.empty((48, 64), np.uint8), list[dict[int, float]]()
-    for mean_tells in (False, True):
+    for mean_tells in (Telling.NONE, Telling.ALL):
         state, random = ComponentState.empty(6, 8), np.random.default_rng(3)
         error: dict[int, float] = {}
         for number in range(1, 201):
@@ -564,7 +565,7 @@ def test_what_no_frame_has_left_is_known_no_better_than_its_cell() -> None:
     places = np.linspace(-9.9, 9.9, 64)
     state.correction[:] = (places * 16).round()
     for number in range(32):
-        keep(np.zeros((1, 1, 64), np.int16), table, state, agrees, plane, 1.0, True, number)
+        keep(np.zeros((1, 1, 64), np.int16), table, state, agrees, plane, 1.0, Telling.ALL, number)
     kept = (formulas.means(state) + formulas.corrections(state))[0, 0]
     inner = np.abs(places) < 6
     assert np.abs(kept - places)[inner].max() <= formulas.UNIT
@@ -577,16 +578,16 @@ def test_what_a_frame_does_not_move_stays_as_it_is() -> None:
     state.correction[:] = random.integers(-16 * 8, 16 * 8, state.correction.shape)
     known = state.correction.copy()
     for number in range(200):
-        keep(np.zeros(known.shape, np.int16), table, state, agrees, plane, 4.0, False, number)
+        keep(np.zeros(known.shape, np.int16), table, state, agrees, plane, 4.0, Telling.NONE, number)
     np.testing.assert_array_equal(state.correction, known)
 
 
-@pytest.mark.parametrize("mean_tells", [False, True])
+@pytest.mark.parametrize("mean_tells", [Telling.NONE, Telling.ALL])
 @pytest.mark.parametrize(
     ("place", "deviation"), [(0.0, 4.0), (0.25, 4.0), (0.4, 4.0), (0.5, 4.0), (0.4, 2.0), (0.5, 1.0), (0.25, 8.0)]
 )
 def test_what_is_kept_comes_to_rest_at_the_truth_where_noise_crosses_a_bound(
-    place: float, deviation: float, mean_tells: bool
+    place: float, deviation: float, mean_tells: Telling
 ) -> None:
     random, step = np.random.default_rng(8), 20
     table, agrees, plane = np.full(64, step, np.uint16), np.ones((6, 8), np.bool_), np.empty((48, 64), np.uint8)

@@ -24,7 +24,7 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
 from mjpeg_restore.restorer import components
 from mjpeg_restore.runtime import Inputs, Planes
-from mjpeg_restore.runtime.cpu import part_sizes, state, video
+from mjpeg_restore.runtime.cpu import activity, part_sizes, state, video
 from mjpeg_restore.runtime.cpu.activity import Activity
 from mjpeg_restore.runtime.cpu.history import FEWEST, FORGOTTEN, History, before_finer
 from mjpeg_restore.runtime.cpu.history import learnt as learnt_whole
@@ -32,7 +32,7 @@ from mjpeg_restore.runtime.cpu.part_sizes import Size
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Parts, Sparse, WholeGraph
 from mjpeg_restore.runtime.cpu.rectangles import Rectangle, cover
 from mjpeg_restore.runtime.cpu.sparse import Cells
-from mjpeg_restore.runtime.cpu.state import LONGEST, SENSOR, ComponentState
+from mjpeg_restore.runtime.cpu.state import LONGEST, SENSOR, ComponentState, Telling
 from mjpeg_restore.runtime.cpu.team import Team
 from mjpeg_restore.runtime.cpu.turns import Turns
 from mjpeg_restore.runtime.cpu.video import VideoSession
@@ -229,6 +229,25 @@ def test_sizes_that_are_no_multiple_of_a_cell(size: tuple[int, int], sampling: s
 
 
 @needs_native_state
+@pytest.mark.parametrize("quality", [50, 80])
+def test_light_that_flickers_or_fades_is_followed(quality: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    random, scene = np.random.default_rng(5), picture(WIDTH, HEIGHT)
+    light = [*(1 + 0.01 * np.sin(0.2 * np.arange(40))), *(0.998 ** np.arange(40))]
+    clip = frames([one * scene + random.normal(0, 2, scene.shape) for one in light], quality=quality)
+    luma, errors, computed = scene @ (0.299, 0.587, 0.114), np.zeros(2), np.zeros(2)
+    for index in range(2):
+        camera = Camera(parts=Stepped(1, sparse=True))
+        for number, (frame, one) in enumerate(zip(clip, light, strict=True)):
+            planes = camera.restore(frame)
+            if number > 16:
+                errors[index] += np.square(planes[0] - one * luma).mean()
+                computed[index] += camera.computed
+        monkeypatch.setattr(activity, "change_of_light", lambda *_: 0.0)
+    assert errors[0] < errors[1]
+    assert computed[0] < computed[1]
+
+
+@needs_native_state
 @pytest.mark.parametrize("sampling", ["gray", "4:2:2", "4:2:0", "4:1:1"])
 def test_a_still_scene_with_noise_stays_near_to_the_whole(sampling: str) -> None:
     random, scene = np.random.default_rng(2), picture(WIDTH, HEIGHT)
@@ -263,7 +282,7 @@ def test_what_is_kept_moves_by_what_the_mean_tells_with_the_noise_that_was_learn
             for coefficients, table, was, now, noise in zip(
                 frame[::2], frame[1::2], before, states, activity.noise, strict=True
             ):
-                known = formulas.Known(table, now.evidence, noise, mean_tells=True)
+                known = formulas.Known(table, now.evidence, noise, Telling.ALL)
                 kept = formulas.held(coefficients, was, now, known)
                 assert np.abs(kept * table - formulas.means(now) - formulas.corrections(now)).max() < 0.1
     assert stayed > 2
@@ -283,7 +302,7 @@ def test_a_still_scene_is_rounded_anew_in_each_frame(function: str, monkeypatch:
 
 @needs_native_state
 def test_the_mean_tells_until_a_component_has_another_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[bool] = []
+    given: list[int] = []
     plain = video.restore_still
     monkeypatch.setattr(video, "restore_still", lambda *arguments: (given.append(arguments[-2]), plain(*arguments)))
     scene = picture(WIDTH, HEIGHT)
@@ -294,12 +313,12 @@ def test_the_mean_tells_until_a_component_has_another_table(monkeypatch: pytest.
     camera = Camera()
     for frame in clip:
         camera.restore(frame)
-    assert given[:3] == [True] * 3
-    assert given[-3:] == [True, False, False]
+    assert given[:3] == [Telling.ALL] * 3
+    assert given[-3:] == [Telling.ALL, Telling.NONE, Telling.NONE]
     camera.restore(*frames([scene[:80]]))  # another size: nothing is known of other tables
     for frame in frames([scene[:80]] * 3):
         camera.restore(frame)
-    assert given[-3:] == [True] * 3
+    assert given[-3:] == [Telling.ALL] * 3
 
 
 @pytest.mark.parametrize(
@@ -312,8 +331,20 @@ def test_frames_are_alike_until_there_is_less_noise(noise: list[float], tells: b
     history = History()
     for variance in noise:
         history = history.following(table, variance)
-    assert history.mean_tells == tells
+    assert history.mean_tells == (Telling.ALL if tells else Telling.NONE)
     assert not history.following(other, noise[-1]).mean_tells
+
+
+def test_after_a_change_of_light_means_of_ac_tell_alone_until_frames_before_it_are_forgotten() -> None:
+    table = np.full(64, 20, np.uint16)
+    history = History().following(table, 4.0).following(table, 4.0, lit=True)
+    number = 1
+    while history.mean_tells is Telling.AC:
+        history = history.following(table, 4.0)
+        number += 1
+    assert history.mean_tells is Telling.ALL
+    assert number == FORGOTTEN
+    assert History(remaining=3).following(table, 4.0, lit=True).mean_tells is Telling.NONE
 
 
 def test_after_a_change_frames_are_alike_when_those_before_it_are_forgotten() -> None:

@@ -1,0 +1,86 @@
+"""Light that changes: by how much, and means that are brought into it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mjpeg_restore.runtime.cpu.light import LEVEL, brightened, change_of_light
+from mjpeg_restore.runtime.cpu.state import UNIT, ComponentState
+
+SHAPE = 20, 30
+
+
+def scene(seed: int, low: float = 20, high: float = 200) -> NDArray[np.float64]:
+    """Light of blocks, in units of their DC coefficient above black, `[blocks_high, blocks_wide]`."""
+    return np.random.default_rng(seed).uniform(8 * low, 8 * high, SHAPE)
+
+
+def state_of(light: NDArray[np.float64]) -> ComponentState:
+    """The state after many frames of it."""
+    state = ComponentState.empty(*SHAPE)
+    state.mean[..., 0] = np.rint((light - LEVEL) / UNIT)
+    state.evidence[:] = 10
+    return state
+
+
+def found(seen: NDArray[np.float64], state: ComponentState, step: int, noise: float, seed: int = 0) -> float:
+    """What is found in a frame of such light, with noise."""
+    random = np.random.default_rng(seed)
+    coefficients = np.zeros((*SHAPE, 64), np.int16)
+    coefficients[..., 0] = np.rint((seen - LEVEL + random.normal(0, noise, SHAPE)) / step)
+    return change_of_light(coefficients, np.full(64, step, np.uint16), state, noise**2)
+
+
+@pytest.mark.parametrize("step", [2, 8, 16, 60])
+@pytest.mark.parametrize("noise", [0.5, 3.0])
+@pytest.mark.parametrize("change", [-0.2, -0.01, 0.004, 0.05, 0.2])
+def test_by_how_much_the_light_has_changed(change: float, noise: float, step: int) -> None:
+    light = scene(1)
+    # The mean of so many blocks knows the change to six times its standard error.
+    error = ((step**2 / 12 + noise**2) / np.square(light).sum()) ** 0.5
+    seen = found((1 + change) * light, state_of(light), step, noise)
+    assert abs(seen - change) < 6 * error or (seen == 0 and abs(change) < 11 * error)
+
+
+@pytest.mark.parametrize("step", [2, 16, 60])
+@pytest.mark.parametrize("noise", [0.0, 1.0, 6.0])
+def test_of_the_same_light_nothing_is_found(noise: float, step: int) -> None:
+    light = scene(2)
+    assert not any(found(light, state_of(light), step, noise, seed) for seed in range(50))
+
+
+@pytest.mark.parametrize(("moving", "known"), [(0.3, True), (0.8, False)])
+def test_what_moves_does_not_count(moving: float, known: bool) -> None:
+    light = scene(3)
+    seen = 1.02 * light
+    moved = np.random.default_rng(4).random(SHAPE) < moving
+    seen[moved] = scene(5)[moved]
+    change = found(seen, state_of(light), 8, 1.0)
+    assert change == pytest.approx(0.02, abs=2e-3) if known else change == 0
+
+
+def test_too_much_is_another_scene_and_darkness_tells_nothing() -> None:
+    light = scene(6)
+    assert found(0.5 * light, state_of(light), 8, 1.0) == 0
+    dark = scene(7, 0, 9)
+    assert found(1.1 * dark, state_of(dark), 2, 0.2) == 0
+    nothing = ComponentState.empty(*SHAPE)
+    assert found(light, nothing, 8, 1.0) == 0
+
+
+def test_means_are_brought_into_another_light() -> None:
+    random = np.random.default_rng(8)
+    states = [state_of(scene(seed)) for seed in range(3)]
+    for state in states:
+        state.mean[..., 1:] = random.integers(-3000, 3000, (*SHAPE, 63))
+    states[1].mean[0, 0, 0] = 32767
+    before = [state.mean.copy() for state in states]
+    for index, (state, was, found) in enumerate(zip(states, before, brightened(states, 0.03), strict=True)):
+        np.testing.assert_array_equal(state.mean, was)
+        np.testing.assert_array_equal(found.mean[..., 1:], was[..., 1:])
+        level = 0 if index else LEVEL / UNIT
+        wanted = 1.03 * was[..., 0] + 0.03 * level
+        assert np.abs(found.mean[..., 0] - wanted.clip(-32768, 32767)).max() <= 0.51
+        assert found.evidence is state.evidence and found.correction is state.correction
