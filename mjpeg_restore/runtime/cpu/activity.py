@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, lag_for, lowest_step, trust
 from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, adapted
-from mjpeg_restore.runtime.cpu.light import LEVEL, brighten, brightened, change_of_light
+from mjpeg_restore.runtime.cpu.light import brighten, brightened, change_of_light
 from mjpeg_restore.runtime.cpu.part_sizes import unit
 from mjpeg_restore.runtime.cpu.state import (
     LEAST,
@@ -89,6 +89,9 @@ _NOISE_HIDES, _SCATTERED = 2.0, 0.3
 """Nor is what has moved less than twice a frame's noise: what is seen anew is judged anew, and what is forgotten then
 costs more than a mean that lags. Noise counts by how much better the mean of many frames is than one: in full where its
 deviation is this share of a step or more."""
+_HEARD = 0.15
+"""Deviation of noise, in steps of DC coefficients, from which on what the network added to means fits them in another
+light, too. Where they are hardly moved by noise, it depends on where in their cells they are."""
 _EVERY = 32
 """Frames from one to the next in which cells that agree are computed: what waits becomes better meanwhile, and is
 computed less often. At the start of a stream, when all of it becomes better, they follow each other faster."""
@@ -204,11 +207,12 @@ class Activity:
             frame: coefficients and table of each component.
             states: of each component before the frame.
         """
-        change = change_of_light(*frame[0], states[0], self.noise[0])
-        self.light_changed = change != 0
+        change = change_of_light(frame, states, self.noise)
+        self.light_changed = bool(change)
         if not change:
             return list(states)
-        brighten(self._seen, change, LEVEL)
+        if self.noise[0] ** 0.5 >= _HEARD * frame[0][1][0]:
+            brighten(self._seen, change)
         return brightened(states, change)
 
     def _strayed(

@@ -1,22 +1,25 @@
 """Light that changes, in a scene that stands still: a lamp flickers, a cloud passes, the camera's exposure follows.
 
-Each sample then becomes brighter or darker by the same factor. The means of a camera's frames would lag behind, and
-what stands still would look as if it had moved. It shows in the DC coefficients of all blocks together, long before it
-shows in one. So the DC coefficients of the means are brought into the light of each frame. AC coefficients change less,
-and what noise tells of those rests on means that nothing but frames has moved (`state.restore_still`).
+Each sample then becomes brighter or darker by the same factor, and what a camera takes for white moves chroma by a
+share of luma. The means of a camera's frames would lag behind, and what stands still would look as if it had moved. It
+shows in the DC coefficients of all blocks together, long before it shows in one. So the DC coefficients of the means
+are brought into the light of each frame. AC coefficients change less, and what noise tells of those rests on means that
+nothing but frames has moved (`state.restore_still`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.state import UNIT, ComponentState
 
-LEVEL = 1024.0
+_LEVEL = 1024.0
 """DC coefficient, grey levels, of a black block of luma, negative: JPEG shifts samples by 128."""
 _DARK = 80.0
 """Blocks that are less above black, in grey levels of the DC coefficient, do not tell of the light."""
@@ -28,37 +31,92 @@ _CERTAIN = 5.0
 """Times the standard error of a change that make it certain."""
 _STANDING = 0.5
 """Share of the blocks that have to stand still."""
-_ROUNDS = 0.01, 0.0, 0.0
+_MOST_BLOCKS = 2500
+"""Of a component's blocks about so many are looked at."""
+_ROUNDS = 0.01, 0.0
 """Rounds of least squares, each for the blocks that the one before has found to stand still; and by how much more they
 may differ, as a share of their light: the median, with which it begins, is coarse."""
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """By how much a frame is in another light than the means.
+
+    Attributes:
+        brighter: by how much it is brighter, as a share of the means' light; 0 if that is not certain.
+        tints: by how much more each component of chroma is, beyond that, as a share of luma's light; likewise.
+    """
+
+    brighter: float
+    tints: tuple[float, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return self.brighter != 0 or any(self.tints)
+
+
 def change_of_light(
-    coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState, noise: float
-) -> float:
-    """By how much a frame is brighter than the means, as a share of their light; 0 if that is not certain.
+    frame: Sequence[tuple[NDArray[np.int16], NDArray[np.uint16]]],
+    states: Sequence[ComponentState],
+    noise: Sequence[float],
+) -> Change:
+    """How the light has changed.
 
     Args:
-        coefficients: of the frame's luma, quantised, `[blocks_high, blocks_wide, 64]`, natural order.
-        table: its quantisation table, natural order.
-        state: of luma before the frame.
-        noise: variance of the sensor's noise, grey levels^2.
+        frame: of each component the quantised coefficients, `[blocks_high, blocks_wide, 64]`, and the table, natural
+            order; luma's first.
+        states: of each component before the frame.
+        noise: variance of the sensor's noise in each component, grey levels^2.
     """
-    step = float(table[0])
-    light = state.mean[..., 0].astype(np.float32) * np.float32(UNIT) + np.float32(LEVEL)
-    tells = (state.evidence[..., 0] > 0) & (light > _DARK)
-    if np.count_nonzero(tells) < _FEWEST:
+    brighter, tints = 0.0, list[float]()
+    for index, ((coefficients, table), state, variance) in enumerate(zip(frame, states, noise, strict=True)):
+        every = np.s_[:, :: -(-state.mean.shape[0] * state.mean.shape[1] // _MOST_BLOCKS)]
+        light = _around(states[0].mean, state.mean.shape, every)
+        known = (state.evidence[every][..., 0] > 0) & (light > _DARK)
+        mean, seen = _dc(state.mean[every], UNIT), _dc(coefficients[every], float(table[0]))
+        away = np.subtract(seen, np.float32(1 + brighter) * mean)
+        reach = float(table[0]) / 2 + 4 * variance**0.5  # of the quantiser and the noise
+        factor = _factor(light[known], away[known], reach)
+        if index:
+            tints.append(factor)
+        else:
+            brighter = factor
+    return Change(brighter, tuple(tints))
+
+
+def brightened(states: Sequence[ComponentState], change: Change) -> list[ComponentState]:
+    """The states of luma and chroma in light that has changed so: with means of their own."""
+    found: list[ComponentState] = []
+    for index, state in enumerate(states):
+        mean = state.mean.copy()
+        if index:
+            more = np.float32(change.tints[index - 1]) * _around(states[0].mean, mean.shape)
+            _add(mean, np.float32(change.brighter) * _dc(mean, UNIT) + more)
+        else:
+            brighten(mean, change)
+        found.append(ComponentState(mean, state.evidence, state.correction))
+    return found
+
+
+def brighten(means: NDArray[np.int16], change: Change) -> None:
+    """Bring the DC coefficients of luma's means `[blocks_high, blocks_wide, 64]`, in units of the state, into other
+    light, in place."""
+    _add(means, np.float32(change.brighter) * _around(means, means.shape))
+
+
+def _factor(light: NDArray[np.float32], away: NDArray[np.float32], reach: float) -> float:
+    """The factor by which most blocks' light is what they differ by, but for so much to either side; 0 if that is not
+    certain."""
+    if len(light) < _FEWEST:
         return 0.0
-    light, seen = light[tells], coefficients[..., 0][tells].astype(np.float32)
-    away = np.subtract(seen * np.float32(step) + np.float32(LEVEL), light)
-    reach = step / 2 + 4 * noise**0.5  # of the quantiser and the noise
-    change, error = float(np.median(away / light)), inf
+    middle = len(light) // 2
+    factor, error = float(np.partition(away / light, middle)[middle]), inf
     for more in _ROUNDS:
-        stands = np.abs(away - np.float32(change) * light) < reach + np.float32(more) * light
+        stands = np.abs(away - np.float32(factor) * light) < reach + np.float32(more) * light
         if np.count_nonzero(stands) < max(_FEWEST, _STANDING * len(light)):
             return 0.0
-        change, error = _fit(light[stands], away[stands])
-    return change if max(_LEAST, _CERTAIN * error) <= abs(change) <= _MOST else 0.0
+        factor, error = _fit(light[stands], away[stands])
+    return factor if max(_LEAST, _CERTAIN * error) <= abs(factor) <= _MOST else 0.0
 
 
 def _fit(light: NDArray[np.float32], away: NDArray[np.float32]) -> tuple[float, float]:
@@ -68,24 +126,22 @@ def _fit(light: NDArray[np.float32], away: NDArray[np.float32]) -> tuple[float, 
     return factor, (float(np.square(away - np.float32(factor) * light).mean()) / power) ** 0.5
 
 
-def brightened(states: Sequence[ComponentState], change: float) -> list[ComponentState]:
-    """The states of luma and chroma in light that has changed so much: with means of their own."""
-    found: list[ComponentState] = []
-    for index, state in enumerate(states):
-        mean = state.mean.copy()
-        brighten(mean, change, 0.0 if index else LEVEL)
-        found.append(ComponentState(mean, state.evidence, state.correction))
-    return found
+def _dc(blocks: NDArray[np.int16], step: float) -> NDArray[np.float32]:
+    """DC coefficients of blocks, in units of a step, as grey levels."""
+    return blocks[..., 0].astype(np.float32) * np.float32(step)
 
 
-def brighten(means: NDArray[np.int16], change: float, level: float) -> None:
-    """Bring the DC coefficients of means `[blocks_high, blocks_wide, 64]` into other light, in place.
+def _around(means: NDArray[np.int16], shape: tuple[int, ...], every: Any = ...) -> NDArray[np.float32]:
+    """By how much luma's means are above black, grey levels: averages over those that have a block of a component each,
+    of which there are so many high and wide; of all, or of the wanted ones."""
+    down, across = (length // blocks for length, blocks in zip(means.shape[:2], shape[:2], strict=True))
+    places = [(row, column) for row in range(down) for column in range(across)]
+    together = np.full_like(means[::down, ::across][every][..., 0], _LEVEL, np.float32)
+    for row, column in places:
+        together += _dc(means[row::down, column::across][every], UNIT / len(places))
+    return together
 
-    Args:
-        means: in the units of the state.
-        change: as `change_of_light` finds it.
-        level: `LEVEL` for luma, 0 for chroma.
-    """
-    coefficient = means[..., 0].astype(np.float32)
-    coefficient += (coefficient + np.float32(level / UNIT)) * np.float32(change)
-    means[..., 0] = np.rint(coefficient).clip(-32768, 32767)
+
+def _add(means: NDArray[np.int16], more: NDArray[np.floating]) -> None:
+    """Add grey levels to DC coefficients of means."""
+    means[..., 0] = np.rint(means[..., 0] + more * np.float32(1 / UNIT)).clip(-32768, 32767)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.runtime.cpu import activity as module
 from mjpeg_restore.runtime.cpu.activity import BELIEVED, COARSE, MOVED, REFRESH, Activity, cell, cells_of
+from mjpeg_restore.runtime.cpu.light import Change
 from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, take_still
 from tests.lacking import needs_native_state
 from tests.video_models import learnt
@@ -484,7 +485,7 @@ def test_means_follow_flickering_light(monkeypatch: pytest.MonkeyPatch) -> None:
     for followed in (True, False):
         camera = Camera(2.0, quality=75)
         if not followed:
-            monkeypatch.setattr(module, "change_of_light", lambda *_: 0.0)
+            monkeypatch.setattr(module, "change_of_light", lambda *_: Change(0.0))
         plain, changes, found = [scene.copy() for scene in camera.scene], 0, list[float]()
         for number in range(100):
             light = 1 + 0.03 * np.sin(0.2 * number)

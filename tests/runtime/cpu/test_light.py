@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu.light import LEVEL, brightened, change_of_light
+from mjpeg_restore.runtime.cpu.light import Change, brightened, change_of_light
 from mjpeg_restore.runtime.cpu.state import UNIT, ComponentState
 
 SHAPE = 20, 30
+LEVEL = 1024
+"""DC coefficient of a black block, negative."""
 
 
 def scene(seed: int, low: float = 20, high: float = 200) -> NDArray[np.float64]:
@@ -27,10 +29,16 @@ def state_of(light: NDArray[np.float64]) -> ComponentState:
 
 def found(seen: NDArray[np.float64], state: ComponentState, step: int, noise: float, seed: int = 0) -> float:
     """What is found in a frame of such light, with noise."""
-    random = np.random.default_rng(seed)
-    coefficients = np.zeros((*SHAPE, 64), np.int16)
-    coefficients[..., 0] = np.rint((seen - LEVEL + random.normal(0, noise, SHAPE)) / step)
-    return change_of_light(coefficients, np.full(64, step, np.uint16), state, noise**2)
+    return change_of_light([coded(seen - LEVEL, step, noise, seed)], [state], [noise**2]).brighter
+
+
+def coded(
+    seen: NDArray[np.float64], step: int, noise: float, seed: int = 0
+) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
+    """Coefficients and table of a component that has such DC coefficients."""
+    coefficients = np.zeros((*seen.shape, 64), np.int16)
+    coefficients[..., 0] = np.rint((seen + np.random.default_rng(seed).normal(0, noise, seen.shape)) / step)
+    return coefficients, np.full(64, step, np.uint16)
 
 
 @pytest.mark.parametrize("step", [2, 8, 16, 60])
@@ -68,19 +76,56 @@ def test_too_much_is_another_scene_and_darkness_tells_nothing() -> None:
     assert found(1.1 * dark, state_of(dark), 2, 0.2) == 0
     nothing = ComponentState.empty(*SHAPE)
     assert found(light, nothing, 8, 1.0) == 0
+    assert not Change(0.0, (0.0, 0.0))
+
+
+def states_of(light: NDArray[np.float64], *chroma: NDArray[np.float64]) -> list[ComponentState]:
+    """The states of luma, and of chroma that has such DC coefficients."""
+    found = [state_of(light)]
+    for one in chroma:
+        state = ComponentState.empty(*one.shape)
+        state.mean[..., 0] = np.rint(one / UNIT)
+        state.evidence[:] = 10
+        found.append(state)
+    return found
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (10, 15), (20, 15), (10, 30)])
+@pytest.mark.parametrize("brighter", [0.0, 0.03])
+@pytest.mark.parametrize("tint", [0.0, -0.02])
+def test_how_the_colour_of_light_has_changed(shape: tuple[int, int], brighter: float, tint: float) -> None:
+    light, random = scene(9), np.random.default_rng(10)
+    around = light.reshape(shape[0], 20 // shape[0], shape[1], 30 // shape[1]).mean(axis=(1, 3))
+    chroma = [random.normal(0, 100, shape) for _ in range(2)]
+    states = states_of(light, *chroma)
+    frame = [
+        coded((1 + brighter) * light - LEVEL, 6, 1.0, 1),
+        coded((1 + brighter) * chroma[0] + tint * around, 10, 1.0, 2),
+        coded((1 + brighter) * chroma[1], 10, 1.0, 3),
+    ]
+    change = change_of_light(frame, states, [1.0] * 3)
+    assert change.brighter == pytest.approx(brighter, abs=3e-4)
+    assert change.tints[0] == pytest.approx(tint, abs=1e-3)
+    assert change.tints[1] == 0
+    assert bool(change) == bool(brighter or tint)
+    for state, (coefficients, table) in zip(brightened(states, change), frame, strict=True):
+        apart = state.mean[..., 0] * UNIT - coefficients[..., 0] * table[0]
+        assert abs(apart.mean()) < 1 and np.abs(apart).max() < 10
 
 
 def test_means_are_brought_into_another_light() -> None:
     random = np.random.default_rng(8)
-    states = [state_of(scene(seed)) for seed in range(3)]
+    light = scene(11)
+    states = states_of(light, *random.normal(0, 100, (2, *SHAPE)))
     for state in states:
         state.mean[..., 1:] = random.integers(-3000, 3000, (*SHAPE, 63))
     states[1].mean[0, 0, 0] = 32767
     before = [state.mean.copy() for state in states]
-    for index, (state, was, found) in enumerate(zip(states, before, brightened(states, 0.03), strict=True)):
+    after = brightened(states, Change(0.03, (0.01, 0.0)))
+    for index, (state, was, found) in enumerate(zip(states, before, after, strict=True)):
         np.testing.assert_array_equal(state.mean, was)
         np.testing.assert_array_equal(found.mean[..., 1:], was[..., 1:])
-        level = 0 if index else LEVEL / UNIT
-        wanted = 1.03 * was[..., 0] + 0.03 * level
+        more = (0.03 * LEVEL, 0.01 * light, 0.0)[index]
+        wanted = 1.03 * was[..., 0] + np.asarray(more) / UNIT
         assert np.abs(found.mean[..., 0] - wanted.clip(-32768, 32767)).max() <= 0.51
         assert found.evidence is state.evidence and found.correction is state.correction
