@@ -46,7 +46,8 @@ typedef struct {
   const void *weights;    /* [groups, planes, kernel, kernel * channels, LANES], int8 by fours, bfloat16 by pairs, or
                              float32; the last group ends with the last output, and shares some with the one before if it
                              must.  For tiles zeros follow each row of taps.  Halved: their upper halves for both halves
-                             of the numbers, and then their lower halves, for the upper ones */
+                             of the numbers, and then their lower halves, for the upper ones.  For squares [groups, POINTS,
+                             POINTS, channels, LANES] */
   uint16_t *pairs;        /* [planes, rows, pairs_line], the numbers that a box is computed of, as bfloat16; or NULL: they are
                              multiplied as float32.  Halved: [rows, places, 2, half], squares of numbers: see `halve` */
   Py_ssize_t pairs_high, pairs_line; /* rows of all planes, 0 if there are none; numbers of one */

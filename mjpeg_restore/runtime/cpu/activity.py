@@ -86,9 +86,10 @@ Where steps are fine, what is kept of a still scene is better than what the netw
 _NOISE_STRAYS = 4.0
 """Twice what noise makes of that on average: a mean of n frames has its n-th part, as had the one that was seen."""
 _NOISE_HIDES, _SCATTERED = 2.0, 0.3
-"""Nor is what has moved less than twice a frame's noise: what is seen anew is judged anew, and what is forgotten then
-costs more than a mean that lags. Noise counts by how much better the mean of many frames is than one: in full where its
-deviation is this share of a step or more."""
+"""Means that have moved by less than twice a frame's noise are not to be seen, either: what is seen anew is judged
+anew, and what is forgotten then costs more than a mean that lags. The noise of a coefficient counts in full where its
+deviation is this share of a step or more, so that the mean of many frames is much better than a single one, and less
+where it is smaller."""
 _HEARD = 0.15
 """Deviation of noise, in steps of DC coefficients, from which on what the network added to means fits them in another
 light, too. Where they are hardly moved by noise, it depends on where in their cells they are."""
@@ -211,9 +212,10 @@ class Activity:
         self.light_changed = bool(change)
         if not change:
             return list(states)
+        found = brightened(frame, states, self.noise, change)
         if self.noise[0] ** 0.5 >= _HEARD * frame[0][1][0]:
-            brighten(self._seen, change)
-        return brightened(states, change)
+            brighten(self._seen, change, found[0].mean[..., 0] != states[0].mean[..., 0])
+        return found
 
     def _strayed(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState

@@ -76,7 +76,7 @@ class History:
         Args:
             table: the frame's.
             noise: variance of the sensor's noise as it is known now.
-            lit: whether the means were brought into the frame's light.
+            lit: whether means were brought into the frame's light, of this component or of another.
         """
         audible = max(noise, SENSOR)  # what is weaker is taken for it
         same = not self.table.any() or np.array_equal(self.table, table)
@@ -91,8 +91,9 @@ class History:
 
     def packed(self) -> NDArray[np.float32]:
         """As graphs take and give it, `[67]`: the table, by how much the noise and the loudest exceed `SENSOR`, and the
-        remaining frames. All are zero before the first frame. A graph does not follow the light."""
-        numbers = self.noise - SENSOR, self.loudest - SENSOR, self.remaining
+        remaining frames. All are zero before the first frame. A graph knows of no light: where it changed, frames were
+        not alike."""
+        numbers = self.noise - SENSOR, self.loudest - SENSOR, max(self.remaining, self.unlit)
         return np.concatenate([self.table, numbers]).astype(np.float32)
 
     @staticmethod

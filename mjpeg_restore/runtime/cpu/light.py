@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from mjpeg_restore.runtime.cpu.state import UNIT, ComponentState
 
 _LEVEL = 1024.0
-"""DC coefficient, grey levels, of a black block of luma, negative: JPEG shifts samples by 128."""
+"""Light of a block of luma is its DC coefficient and this, grey levels: JPEG shifts samples by 128. Where black is 16,
+dark blocks seem lighter by up to 128 than they are."""
 _DARK = 80.0
-"""Blocks that are less above black, in grey levels of the DC coefficient, do not tell of the light."""
+"""Blocks with less light do not tell of its change."""
 _FEWEST = 64
-"""Blocks that do are needed."""
+"""So many blocks are needed that tell of it."""
 _MOST, _LEAST = 0.3, 1e-4
 """Changes that are followed, relative to the light."""
 _CERTAIN = 5.0
@@ -44,7 +45,7 @@ class Change:
 
     Attributes:
         brighter: by how much it is brighter, as a share of the means' light; 0 if that is not certain.
-        tints: by how much more each component of chroma is, beyond that, as a share of luma's light; likewise.
+        tints: what each component of chroma has gained besides, as a share of luma's light; 0 if that is not certain.
     """
 
     brighter: float
@@ -75,8 +76,7 @@ def change_of_light(
         known = (state.evidence[every][..., 0] > 0) & (light > _DARK)
         mean, seen = _dc(state.mean[every], UNIT), _dc(coefficients[every], float(table[0]))
         away = np.subtract(seen, np.float32(1 + brighter) * mean)
-        reach = float(table[0]) / 2 + 4 * variance**0.5  # of the quantiser and the noise
-        factor = _factor(light[known], away[known], reach)
+        factor = _factor(light[known], away[known], _reach(table, variance))
         if index:
             tints.append(factor)
         else:
@@ -84,28 +84,47 @@ def change_of_light(
     return Change(brighter, tuple(tints))
 
 
-def brightened(states: Sequence[ComponentState], change: Change) -> list[ComponentState]:
-    """The states of luma and chroma in light that has changed so: with means of their own."""
+def brightened(
+    frame: Sequence[tuple[NDArray[np.int16], NDArray[np.uint16]]],
+    states: Sequence[ComponentState],
+    noise: Sequence[float],
+    change: Change,
+) -> list[ComponentState]:
+    """The states of luma and chroma in light that has changed so: with means of their own.
+
+    What does not take part in it, as text, what is white, or another lamp, stays as it was: blocks that the frame shows
+    so, and not in that light. The arguments are those of `change_of_light`, and its result.
+    """
     found: list[ComponentState] = []
-    for index, state in enumerate(states):
+    for index, ((coefficients, table), state, variance) in enumerate(zip(frame, states, noise, strict=True)):
+        before, seen = _dc(state.mean, UNIT), _dc(coefficients, float(table[0]))
+        more = np.float32(change.brighter) * before
+        share = change.tints[index - 1] if index else change.brighter
+        if share:
+            light = _around(states[0].mean, before.shape) if index else np.float32(_LEVEL)
+            more += np.float32(share) * light
+        reach = _reach(table, variance)
+        stays = (np.abs(seen - before) < reach) & (np.abs(seen - before - more) >= reach)
         mean = state.mean.copy()
-        if index:
-            more = np.float32(change.tints[index - 1]) * _around(states[0].mean, mean.shape)
-            _add(mean, np.float32(change.brighter) * _dc(mean, UNIT) + more)
-        else:
-            brighten(mean, change)
+        _add(mean, np.where(stays, np.float32(0), more))
         found.append(ComponentState(mean, state.evidence, state.correction))
     return found
 
 
-def brighten(means: NDArray[np.int16], change: Change) -> None:
-    """Bring the DC coefficients of luma's means `[blocks_high, blocks_wide, 64]`, in units of the state, into other
-    light, in place."""
-    _add(means, np.float32(change.brighter) * _around(means, means.shape))
+def brighten(means: NDArray[np.int16], change: Change, wanted: NDArray[np.bool_]) -> None:
+    """Bring DC coefficients of luma's means into other light, in place.
+
+    Args:
+        means: `[blocks_high, blocks_wide, 64]`, in units of the state.
+        change: of the light.
+        wanted: `[blocks_high, blocks_wide]`: those that are brought into it.
+    """
+    more = np.float32(change.brighter) * _around(means, means.shape)
+    _add(means, np.where(wanted, more, np.float32(0)))
 
 
 def _factor(light: NDArray[np.float32], away: NDArray[np.float32], reach: float) -> float:
-    """The factor by which most blocks' light is what they differ by, but for so much to either side; 0 if that is not
+    """The factor that makes of blocks' light what they differ by, to within a reach, for most of them; 0 if it is not
     certain."""
     if len(light) < _FEWEST:
         return 0.0
@@ -116,6 +135,8 @@ def _factor(light: NDArray[np.float32], away: NDArray[np.float32], reach: float)
         if np.count_nonzero(stands) < max(_FEWEST, _STANDING * len(light)):
             return 0.0
         factor, error = _fit(light[stands], away[stands])
+        if abs(factor) < max(_LEAST / 2, error):
+            return 0.0  # as in most frames: another round would make no change of it
     return factor if max(_LEAST, _CERTAIN * error) <= abs(factor) <= _MOST else 0.0
 
 
@@ -126,14 +147,19 @@ def _fit(light: NDArray[np.float32], away: NDArray[np.float32]) -> tuple[float, 
     return factor, (float(np.square(away - np.float32(factor) * light).mean()) / power) ** 0.5
 
 
+def _reach(table: NDArray[np.uint16], noise: float) -> float:
+    """How far quantiser and noise carry a DC coefficient, grey levels."""
+    return float(table[0]) / 2 + 4 * noise**0.5
+
+
 def _dc(blocks: NDArray[np.int16], step: float) -> NDArray[np.float32]:
     """DC coefficients of blocks, in units of a step, as grey levels."""
     return blocks[..., 0].astype(np.float32) * np.float32(step)
 
 
 def _around(means: NDArray[np.int16], shape: tuple[int, ...], every: Any = ...) -> NDArray[np.float32]:
-    """By how much luma's means are above black, grey levels: averages over those that have a block of a component each,
-    of which there are so many high and wide; of all, or of the wanted ones."""
+    """The light of luma's means, grey levels: for each block of a component, of which there are so many high and wide,
+    the average of the blocks of luma in its place. For all of them, or for `every` one of an index."""
     down, across = (length // blocks for length, blocks in zip(means.shape[:2], shape[:2], strict=True))
     places = [(row, column) for row in range(down) for column in range(across)]
     together = np.full_like(means[::down, ::across][every][..., 0], _LEVEL, np.float32)

@@ -56,14 +56,14 @@ _TELEMETRY = "openvino_telemetry"
 def _without_telemetry() -> Generator[None]:
     """Have OpenVINO load a stub in place of the package that reports each import to its makers, from a forked process,
     under a number that it keeps in the home directory: nobody consented, and no variable turns it off."""
-    loaded = sys.modules.get(_TELEMETRY)
+    is_known, known = _TELEMETRY in sys.modules, sys.modules.get(_TELEMETRY)
     sys.modules[_TELEMETRY] = None  # pyright: ignore[reportArgumentType]  # as if it were not installed
     try:
         yield
     finally:
         del sys.modules[_TELEMETRY]
-        if loaded:  # by an application
-            sys.modules[_TELEMETRY] = loaded
+        if is_known:  # an application has loaded it, or keeps it from being loaded
+            sys.modules[_TELEMETRY] = known  # pyright: ignore[reportArgumentType]
 
 
 with wrap_errors("OpenVINO is installed but does not load", _LOADING), _without_telemetry():

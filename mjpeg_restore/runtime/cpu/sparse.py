@@ -5,8 +5,10 @@ layer was trained for that, or of numbers. It multiplies tiles (AMX) if the CPU 
 the CPU has these and products of bytes (VNNI), else AVX2; layers of bytes give the same sums with all three. Numbers
 are float32, and are multiplied as bfloat16 where the CPU does that faster, as a runtime does there; where that is too
 coarse, as two bfloat16 each, which have 16 digits (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 artificial
-intelligence datatype for higher-precision computations"). Features have a border of zeros around the picture. What lies
-around the places that are computed is set to zero before, so that a layer sees there what it sees beyond an edge.
+intelligence datatype for higher-precision computations"). Without tiles, 3x3 kernels of numbers are computed as
+float32 for squares of 4x4 places at once (`Products.SQUARES`), where the picture consists of such. Features have a
+border of zeros around the picture. What lies around the places that are computed is set to zero before, so that a layer
+sees there what it sees beyond an edge.
 """
 
 from __future__ import annotations

@@ -313,7 +313,8 @@ def restore_still(
 
     What is kept is what was kept before, moved by what the frames tell. What is shown is that, within the frame's cell.
 
-    **The mean tells**, as long as all frames in it have this table and this noise (`History.mean_tells`). Noise carries
+    **The mean tells**, as long as all frames in it have this table, this noise and this light (`History.mean_tells`).
+    After a change of light the DC coefficient alone is left open, by a step to either side. Noise carries
     a coefficient into one cell in some frames, and into the next one in others. With the share p of the latter, the
     mean is p steps beyond the middle of the former, and the coefficient without noise lies beyond the bound between
     both by the quantile of p in the noise's distribution. That is `sqrt(2 pi) (p - 1/2) / (4 p (1 - p))^(1/4)`

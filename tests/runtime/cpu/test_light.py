@@ -108,7 +108,7 @@ def test_how_the_colour_of_light_has_changed(shape: tuple[int, int], brighter: f
     assert change.tints[0] == pytest.approx(tint, abs=1e-3)
     assert change.tints[1] == 0
     assert bool(change) == bool(brighter or tint)
-    for state, (coefficients, table) in zip(brightened(states, change), frame, strict=True):
+    for state, (coefficients, table) in zip(brightened(frame, states, [1.0] * 3, change), frame, strict=True):
         apart = state.mean[..., 0] * UNIT - coefficients[..., 0] * table[0]
         assert abs(apart.mean()) < 1 and np.abs(apart).max() < 10
 
@@ -121,7 +121,8 @@ def test_means_are_brought_into_another_light() -> None:
         state.mean[..., 1:] = random.integers(-3000, 3000, (*SHAPE, 63))
     states[1].mean[0, 0, 0] = 32767
     before = [state.mean.copy() for state in states]
-    after = brightened(states, Change(0.03, (0.01, 0.0)))
+    frame = [coded(UNIT * was[..., 0] * 1.03 + one, 8, 0) for was, one in zip(before, (31, 0, 0), strict=True)]
+    after = brightened(frame, states, [100.0] * 3, Change(0.03, (0.01, 0.0)))
     for index, (state, was, found) in enumerate(zip(states, before, after, strict=True)):
         np.testing.assert_array_equal(state.mean, was)
         np.testing.assert_array_equal(found.mean[..., 1:], was[..., 1:])
@@ -129,3 +130,17 @@ def test_means_are_brought_into_another_light() -> None:
         wanted = 1.03 * was[..., 0] + np.asarray(more) / UNIT
         assert np.abs(found.mean[..., 0] - wanted.clip(-32768, 32767)).max() <= 0.51
         assert found.evidence is state.evidence and found.correction is state.correction
+
+
+@pytest.mark.parametrize("change", [-0.1, 0.1])
+def test_what_does_not_take_part_stays_as_it_was(change: float) -> None:
+    light = scene(12)
+    light[:6] = 2040  # white
+    seen = (1 + change) * light
+    seen[:6] = 2040
+    states, frame = [state_of(light)], [coded(seen - LEVEL, 4, 1.0)]
+    found = change_of_light(frame, states, [1.0])
+    assert found.brighter == pytest.approx(change, abs=2e-3)
+    (after,) = brightened(frame, states, [1.0], found)
+    np.testing.assert_array_equal(after.mean[:6], states[0].mean[:6])
+    assert np.abs(after.mean[6:, :, 0] * UNIT - (seen - LEVEL)[6:]).max() < 5

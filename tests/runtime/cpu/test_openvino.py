@@ -74,3 +74,13 @@ def test_nothing_is_reported_to_the_makers_of_openvino(before: str, tmp_path: Pa
     devices, *others = ran.stdout.splitlines()
     assert "'CPU'" in devices and devices.endswith(str(bool(before)))
     assert others == ["reported"]  # by the test itself, for which the package is as it was
+
+
+@needs_openvino
+def test_an_application_may_keep_telemetry_from_being_loaded() -> None:
+    code = (
+        "import sys; sys.modules['openvino_telemetry'] = None; import mjpeg_restore.runtime.cpu.openvino\n"
+        "print(sys.modules['openvino_telemetry'])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "None\n"

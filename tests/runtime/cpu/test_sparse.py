@@ -555,7 +555,7 @@ def test_a_coarser_grid_has_fewer_places_and_less_reach() -> None:
 # ---- several layers ----
 
 FINE = Grid(high=22, wide=38, down=4, across=4, reach=(2, 2))
-OF_SQUARES = Grid(high=24, wide=40, down=4, across=4, reach=(4, 4))
+OF_SQUARES = Grid(high=20, wide=40, down=4, across=4, reach=(4, 4))
 
 
 class Network:
@@ -571,8 +571,9 @@ class Network:
         )
         self.halves = np.zeros((fine.high, fine.wide, 16), np.float16)
         high, wide = (int(self._random.integers(1, most)) for most in (6, 10))
-        self.cells = np.zeros((6, 10), np.bool_)
-        self.cells[:high, :wide] = self._random.random((high, wide)) < self._random.choice([0.2, 0.7, 1.0])
+        self.cells = np.zeros((-(-fine.high // fine.down), 10), np.bool_)
+        some = self._random.random((high, wide)) < self._random.choice([0.2, 0.7, 1.0])
+        self.cells[:high, :wide] = some[: len(self.cells)]
         kinds = [self._numbers, self._bytes, self._shrink, self._inner, self._grow, self._last]
         self.layers = [kinds[self._random.integers(len(kinds))]() for _ in range(count)]
 
