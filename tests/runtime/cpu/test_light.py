@@ -121,7 +121,9 @@ def test_means_are_brought_into_another_light() -> None:
         state.mean[..., 1:] = random.integers(-3000, 3000, (*SHAPE, 63))
     states[1].mean[0, 0, 0] = 32767
     before = [state.mean.copy() for state in states]
-    frame = [coded(UNIT * was[..., 0] * 1.03 + one, 8, 0) for was, one in zip(before, (31, 0, 0), strict=True)]
+    frame = [
+        coded(np.multiply(was[..., 0], 1.03 * UNIT) + one, 8, 0) for was, one in zip(before, (31, 0, 0), strict=True)
+    ]
     after = brightened(frame, states, [100.0] * 3, Change(0.03, (0.01, 0.0)))
     for index, (state, was, found) in enumerate(zip(states, before, after, strict=True)):
         np.testing.assert_array_equal(state.mean, was)
