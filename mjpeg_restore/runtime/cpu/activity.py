@@ -126,7 +126,7 @@ class Activity:
     """Decides for one camera, frame by frame.
 
     Attributes:
-        light_changed: whether the last frame was in another light than those before.
+        changes_of_light: of each component, whether the last frame was in another light than those before.
     """
 
     def __init__(self, grids: Sequence[tuple[int, int]]) -> None:
@@ -168,7 +168,7 @@ class Activity:
         self._shown = np.ones(shape, np.bool_)
         """Cells that it has seen in the last frame."""
         self._number = 0
-        self.light_changed = False
+        self.changes_of_light: tuple[bool, ...] = (False,) * len(grids)
 
     @property
     def noise(self) -> list[float]:
@@ -209,7 +209,7 @@ class Activity:
             states: of each component before the frame.
         """
         change = change_of_light(frame, states, self.noise)
-        self.light_changed = bool(change)
+        self.changes_of_light = change.brighter != 0, *(tint != 0 for tint in change.tints)
         if not change:
             return list(states)
         found = brightened(frame, states, self.noise, change)

@@ -76,7 +76,7 @@ class History:
         Args:
             table: the frame's.
             noise: variance of the sensor's noise as it is known now.
-            lit: whether means were brought into the frame's light, of this component or of another.
+            lit: whether means were brought into the frame's light, by more than a share of themselves.
         """
         audible = max(noise, SENSOR)  # what is weaker is taken for it
         same = not self.table.any() or np.array_equal(self.table, table)

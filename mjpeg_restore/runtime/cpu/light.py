@@ -32,6 +32,9 @@ _CERTAIN = 5.0
 """Times the standard error of a change that make it certain."""
 _STANDING = 0.5
 """Share of the blocks that have to stand still."""
+_BANDS, _AS_MUCH = 16, 0.5
+"""Bands of the picture, one below the other, of which half have to show so much of a change: what moves in a part of it
+does not."""
 _MOST_BLOCKS = 2500
 """Of a component's blocks about so many are looked at."""
 _ROUNDS = 0.01, 0.0
@@ -129,7 +132,7 @@ def _factor(light: NDArray[np.float32], away: NDArray[np.float32], reach: float)
     if len(light) < _FEWEST:
         return 0.0
     middle = len(light) // 2
-    factor, error = float(np.partition(away / light, middle)[middle]), inf
+    factor, error, stands = float(np.partition(away / light, middle)[middle]), inf, np.zeros(0, np.bool_)
     for more in _ROUNDS:
         stands = np.abs(away - np.float32(factor) * light) < reach + np.float32(more) * light
         if np.count_nonzero(stands) < max(_FEWEST, _STANDING * len(light)):
@@ -137,7 +140,11 @@ def _factor(light: NDArray[np.float32], away: NDArray[np.float32], reach: float)
         factor, error = _fit(light[stands], away[stands])
         if abs(factor) < max(_LEAST / 2, error):
             return 0.0  # as in most frames: another round would make no change of it
-    return factor if max(_LEAST, _CERTAIN * error) <= abs(factor) <= _MOST else 0.0
+    if not max(_LEAST, _CERTAIN * error) <= abs(factor) <= _MOST:
+        return 0.0
+    begin = np.linspace(0, np.count_nonzero(stands), _BANDS, endpoint=False, dtype=np.intp)
+    bands = [np.add.reduceat(one, begin) for one in (light[stands] * away[stands], np.square(light[stands]))]
+    return factor if np.median(bands[0] / bands[1]) / factor >= _AS_MUCH else 0.0
 
 
 def _fit(light: NDArray[np.float32], away: NDArray[np.float32]) -> tuple[float, float]:

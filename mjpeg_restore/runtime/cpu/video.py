@@ -116,10 +116,10 @@ class VideoSession:
         if begun:
             begun(float(cells.mean()))
         noise = activity.noise if activity else [history.noise for history in earlier]
-        lit = bool(activity and activity.light_changed)
+        changes = activity.changes_of_light if activity else [False] * len(frame)
         histories = of_graph or [
             history.following(table, variance, lit=lit)
-            for history, table, variance in zip(earlier, tables, noise, strict=True)
+            for history, table, variance, lit in zip(earlier, tables, noise, changes, strict=True)
         ]
         if evidence:
             self._states, self._histories, self._frames = after, histories, self._frames + 1

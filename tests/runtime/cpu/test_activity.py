@@ -485,7 +485,7 @@ def test_means_follow_flickering_light(monkeypatch: pytest.MonkeyPatch) -> None:
     for followed in (True, False):
         camera = Camera(2.0, quality=75)
         if not followed:
-            monkeypatch.setattr(module, "change_of_light", lambda *_: Change(0.0))
+            monkeypatch.setattr(module, "change_of_light", lambda *_: Change(0.0, (0.0, 0.0)))
         plain, changes, found = [scene.copy() for scene in camera.scene], 0, list[float]()
         for number in range(100):
             light = 1 + 0.03 * np.sin(0.2 * number)
@@ -493,7 +493,7 @@ def test_means_follow_flickering_light(monkeypatch: pytest.MonkeyPatch) -> None:
             camera.scene[0][..., 0] += (light - 1) * 1024
             camera.choose()
             found.append(np.square(camera.states[0].mean[..., 0] / 16 - camera.scene[0][..., 0]).mean())
-            changes += camera.activity.light_changed
+            changes += camera.activity.changes_of_light[0]
         assert changes > 60 or not followed
         errors.append(float(np.mean(found[40:])))
     assert errors[0] < 1 < 100 < errors[1]

@@ -146,3 +146,12 @@ def test_what_does_not_take_part_stays_as_it_was(change: float) -> None:
     (after,) = brightened(frame, states, [1.0], found)
     np.testing.assert_array_equal(after.mean[:6], states[0].mean[:6])
     assert np.abs(after.mean[6:, :, 0] * UNIT - (seen - LEVEL)[6:]).max() < 5
+
+
+@pytest.mark.parametrize("rows", [slice(0, 7), slice(9, 16), slice(14, 20)])
+def test_what_moves_slowly_in_a_part_of_the_picture_is_no_light(rows: slice) -> None:
+    light = scene(13)
+    seen = light.copy()
+    seen[rows] += 25  # less than a step
+    assert found(seen, state_of(light), 60, 1.0) == 0
+    assert found(light + 25 * light / light.mean(), state_of(light), 60, 1.0) != 0

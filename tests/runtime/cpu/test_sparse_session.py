@@ -8,7 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from mjpeg_restore import catalogue
+from mjpeg_restore import Restorer, catalogue
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
@@ -156,3 +156,17 @@ def test_a_frame_that_threads_share_is_what_one_thread_makes_of_it(
     for state, same in states:
         for part in ("mean", "evidence", "correction"):
             np.testing.assert_array_equal(getattr(state, part), getattr(same, part))
+
+
+@needs_all
+@pytest.mark.parametrize("noise", [3, 8])
+def test_of_a_still_scene_in_flickering_light_little_is_computed(noise: float) -> None:
+    # Gates were trained with noise of 2, and forget much of what is noisier where they judge.
+    random, scene, computed = np.random.default_rng(1), picture(256, 192), list[float]()
+    with Restorer("stream-video-lite").stream() as stream:
+        for number in range(60):
+            seen = scene * (1 + 0.01 * np.sin(0.18 * number)) + random.normal(0, noise, scene.shape)
+            pixels = seen.clip(0, 255).round().astype(np.uint8)
+            stream.restore(read(encode_pixels(pixels, quality=75)))
+            computed.append(stream.computed or 0.0)
+    assert np.mean(computed[30:]) < 0.1

@@ -243,7 +243,7 @@ def test_light_that_flickers_or_fades_is_followed(quality: int, monkeypatch: pyt
             if number > 16:
                 errors[index] += np.square(planes[0] - one * luma).mean()
                 computed[index] += camera.computed
-        monkeypatch.setattr(activity, "change_of_light", lambda *_: Change(0.0))
+        monkeypatch.setattr(activity, "change_of_light", lambda *_: Change(0.0, (0.0, 0.0)))
     assert errors[0] < errors[1]
     assert quality == 50 or computed[0] < computed[1]  # of coarse cells the network sees what has moved
 
