@@ -213,7 +213,7 @@ class Activity:
         if not change:
             return list(states)
         found = brightened(frame, states, self.noise, change)
-        if self.noise[0] ** 0.5 >= _HEARD * frame[0][1][0]:
+        if change.brighter and self.noise[0] ** 0.5 >= _HEARD * frame[0][1][0]:
             brighten(self._seen, change, found[0].mean[..., 0] != states[0].mean[..., 0])
         return found
 

@@ -93,16 +93,19 @@ def brightened(
     noise: Sequence[float],
     change: Change,
 ) -> list[ComponentState]:
-    """The states of luma and chroma in light that has changed so: with means of their own.
+    """The states of luma and chroma in light that has changed so: with means of their own where that changes any.
 
     What does not take part in it, as text, what is white, or another lamp, stays as it was: blocks that the frame shows
     so, and not in that light. The arguments are those of `change_of_light`, and its result.
     """
     found: list[ComponentState] = []
     for index, ((coefficients, table), state, variance) in enumerate(zip(frame, states, noise, strict=True)):
+        share = change.tints[index - 1] if index else change.brighter
+        if not (share or change.brighter):
+            found.append(state)
+            continue
         before, seen = _dc(state.mean, UNIT), _dc(coefficients, float(table[0]))
         more = np.float32(change.brighter) * before
-        share = change.tints[index - 1] if index else change.brighter
         if share:
             light = _around(states[0].mean, before.shape) if index else np.float32(_LEVEL)
             more += np.float32(share) * light
@@ -132,19 +135,21 @@ def _factor(light: NDArray[np.float32], away: NDArray[np.float32], reach: float)
     if len(light) < _FEWEST:
         return 0.0
     middle = len(light) // 2
-    factor, error, stands = float(np.partition(away / light, middle)[middle]), inf, np.zeros(0, np.bool_)
+    factor, error, standing = float(np.partition(away / light, middle)[middle]), inf, (light, away)
     for more in _ROUNDS:
         stands = np.abs(away - np.float32(factor) * light) < reach + np.float32(more) * light
         if np.count_nonzero(stands) < max(_FEWEST, _STANDING * len(light)):
             return 0.0
-        factor, error = _fit(light[stands], away[stands])
+        standing = light[stands], away[stands]
+        factor, error = _fit(*standing)
         if abs(factor) < max(_LEAST / 2, error):
             return 0.0  # as in most frames: another round would make no change of it
     if not max(_LEAST, _CERTAIN * error) <= abs(factor) <= _MOST:
         return 0.0
-    begin = np.linspace(0, np.count_nonzero(stands), _BANDS, endpoint=False, dtype=np.intp)
-    bands = [np.add.reduceat(one, begin) for one in (light[stands] * away[stands], np.square(light[stands]))]
-    return factor if np.median(bands[0] / bands[1]) / factor >= _AS_MUCH else 0.0
+    light, away = standing
+    begin = np.linspace(0, len(light), _BANDS, endpoint=False, dtype=np.intp)
+    bands = np.add.reduceat(light * away, begin) / np.add.reduceat(np.square(light), begin)
+    return factor if np.median(bands) / factor >= _AS_MUCH else 0.0
 
 
 def _fit(light: NDArray[np.float32], away: NDArray[np.float32]) -> tuple[float, float]:
