@@ -23,7 +23,7 @@ from mjpeg_restore.api import StreamOptions
 from mjpeg_restore.testing import ListSource, jpegs
 
 DECODE = Restorer("decode")
-LIMIT = 10.0
+LIMIT = 30.0
 """Seconds after which a wait counts as endless."""
 
 Result = TypeVar("Result")

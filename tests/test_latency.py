@@ -49,7 +49,7 @@ def passed(
 
     def source() -> Generator[Job]:
         yield jobs[0]
-        others.wait(5)
+        others.wait(30)
         yield from (replace(entry, arrived=entry.arrived + time.monotonic()) for entry in jobs[1:])
         everything.set()
 
@@ -57,7 +57,7 @@ def passed(
     first = next(slow)
     time.sleep(busy)
     others.set()
-    assert everything.wait(5)
+    assert everything.wait(30)
     loaded = min(loaded, time.monotonic())
     return [first, *slow]
 
@@ -153,7 +153,7 @@ class Camera(BaseSource):
     def __iter__(self) -> Iterator[Packet]:
         for index, data in enumerate(self._pictures):
             if index == 1 and self._after:
-                self._after.wait(5)
+                self._after.wait(30)
             yield Packet(data, index, 40 * index, BASE, arrived=time.monotonic())
             time.sleep(0.04 if self._after else 0)
 
@@ -205,7 +205,7 @@ def test_as_many_pictures_are_under_way_as_the_docstring_says(live: bool, more: 
     counting = Counting("decode", streams=streams)
     pictures = restore_pictures(Camera([still(n) for n in range(20)], live=live), counting)
     next(pictures)  # the consumer has taken one, and asks for no other
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while counting.restored < 1 + streams + more and time.monotonic() < until:
         time.sleep(0.01)
     time.sleep(0.1)  # a further one would come now

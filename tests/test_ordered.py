@@ -44,7 +44,7 @@ def test_no_more_items_are_in_flight_than_allowed(in_flight: int) -> None:
     results = ordered_map(str, items(), workers=4, in_flight=in_flight, name="bounded")
     for number in range(50):
         assert next(results) == str(number)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while taken - (number + 1) < in_flight and time.monotonic() < until:
             time.sleep(0.001)  # let the feeder run as far as it may
         time.sleep(0.001)
@@ -135,7 +135,7 @@ def test_a_slow_source_holds_back_nothing_that_is_done() -> None:
     def items() -> Iterator[int]:
         yield 1
         yield 2
-        assert more.wait(10)
+        assert more.wait(30)
         yield 3
 
     results = ordered_map(str, items(), workers=1, in_flight=4, name="slow")
@@ -145,7 +145,7 @@ def test_a_slow_source_holds_back_nothing_that_is_done() -> None:
 
 
 def test_the_function_runs_on_several_threads() -> None:
-    meeting = threading.Barrier(3, timeout=10)
+    meeting = threading.Barrier(3, timeout=30)
 
     def meet(item: int) -> int:
         meeting.wait()
@@ -169,7 +169,7 @@ def test_a_halt_ends_a_map_over_a_map_from_another_thread() -> None:
     asking = threading.Timer(0.05, halt.request)
     asking.start()
     assert list(results) == []
-    assert halt.wait(10)
+    assert halt.wait(30)
     assert not feeders("within")
     assert not feeders("around")
 
@@ -202,7 +202,7 @@ def test_a_feeder_does_not_wait_for_itself() -> None:
 
     within = ordered_map(abs, items(), workers=1, in_flight=1, name="within")
     list(ordered_map(str, within, workers=1, in_flight=1, name="around", halt=halt))
-    assert halt.wait(10)
+    assert halt.wait(30)
     assert found == [False]
 
 
@@ -217,4 +217,4 @@ def test_a_feeder_that_is_about_to_start_is_not_waited_for() -> None:
 
     halt.start(Asked(lambda: None, "asked"))
     assert found == [True]
-    assert halt.wait(10)
+    assert halt.wait(30)

@@ -63,7 +63,7 @@ def outlets() -> list[threading.Thread]:
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
-    until = time.monotonic() + 5
+    until = time.monotonic() + LIMIT
     while outlets() and time.monotonic() < until:
         time.sleep(0.01)
     assert not outlets()

@@ -86,4 +86,4 @@ def test_a_pipe_waits_for_its_reader_only_once_all_else_is_well(tmp_path: Path) 
     assert [type(outlet.sink) for outlet in outlets] == [Y4mStream, VideoFile]
     for outlet in outlets:
         outlet.sink.discard()
-    thread.join(10)
+    thread.join(60)

@@ -15,7 +15,7 @@ from mjpeg_restore.jpeg import read
 from mjpeg_restore.testing import Collect, ListSource, jpegs
 
 DECODE = Restorer("decode")
-LIMIT = 10
+LIMIT = 30
 
 
 @pytest.mark.parametrize("sampling", [Sampling.YUV420, Sampling.YUV422, Sampling.YUV444])

@@ -26,12 +26,12 @@ from mjpeg_restore import LiveSettings, NotMjpeg, Restorer, SourceError, SourceN
 from mjpeg_restore import capture as cap
 from mjpeg_restore.playback import Opening, Playback
 from mjpeg_restore.sources.live import v4l2
-from tests.fleet.scripted import until
 from tests.lacking import needs_linux, needs_named_pipes, needs_opencv
+from tests.patience import until
 from tests.sources.clips import mux_packet
 
 DECODE = Restorer("decode")
-LIMIT = 10.0
+LIMIT = 30.0
 SIZE = (160, 112)
 PICTURES = NumberedPictures(SIZE)
 JPEGS = [PICTURES.jpeg(number) for number in range(12)]

@@ -6,8 +6,7 @@ import os
 import random
 import sys
 import threading
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tests.archive.poisoned import Poisoned, node_file, resources, restore_part_
 from tests.archive.recordings import PICTURES, damaged, muxed, raw, uneven
 from tests.archive.test_archive_runs import files, lines
 from tests.lacking import needs
+from tests.patience import until
 
 ray = needs("ray")
 cluster_utils = needs("ray.cluster_utils")
@@ -81,7 +81,7 @@ def test_a_node_is_killed_in_the_middle(cluster: Any, workers: RayWorkers, recor
     killed: list[str] = []
 
     def kill() -> None:
-        wait_until(lambda: node_file(out).exists() and node_file(out).read_text() != "")
+        until(lambda: node_file(out).exists() and node_file(out).read_text() != "")
         (node,) = (one for one in cluster.worker_nodes if one.node_id == node_file(out).read_text())
         cluster.remove_node(node, allow_graceful=False)
         killed.append(node.node_id)
@@ -111,22 +111,13 @@ def test_gpus_are_shared_and_cores_do_the_rest(cluster: Any, connection: Any) ->
     try:
         for device, gpus, slots in (("auto", 4, 8), ("openvino", 0, 8), ("cuda", 4, 4)):
             chosen = RayWorkers(connection, device)
-            wait_until(lambda chosen=chosen, slots=slots: chosen.slots == slots)
+            until(lambda chosen=chosen, slots=slots: chosen.slots == slots)
             futures = [chosen.submit(resources) for _ in range(slots)]
             shares = [future.result(60).get("GPU", 0) for future in futures]
             assert shares.count(0.25) == gpus
             assert shares.count(0) == slots - gpus
     finally:
         cluster.remove_node(node)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for what a cluster does in its own time."""
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise TimeoutError
 
 
 def only_here() -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from mjpeg_restore.errors import SourceError
 from mjpeg_restore.testing import jpegs
 from tests.cli.command import COMMAND, FAST, assert_one_line, run
 from tests.lacking import needs_sigint
+from tests.patience import PATIENCE, until
 
 OFF = [*FAST, "--ray", "off", "--workers", "1"]
 
@@ -133,11 +133,9 @@ def test_ctrl_c_finishes_the_parts_at_hand(tmp_path: Path) -> None:
     command = [*COMMAND, "archive", folder, "-o", out, "--part", "50", *FAST, "--ray", "off", "--workers", "2"]
     process = subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, start_new_session=True)
     try:
-        deadline = time.monotonic() + 60
-        while not list(out.glob("**/result-*.json")) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: [*out.glob("**/result-*.json")])
         os.killpg(process.pid, signal.SIGINT)
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 130
@@ -147,7 +145,7 @@ def test_ctrl_c_finishes_the_parts_at_hand(tmp_path: Path) -> None:
     done = len(list(out.glob("**/result-*.json")))
     assert 0 < done < 30
     again = subprocess.run(
-        [str(word) for word in [*command, "--json", "-q"]], capture_output=True, check=True, timeout=100
+        [str(word) for word in [*command, "--json", "-q"]], capture_output=True, check=True, timeout=PATIENCE
     )
     assert json.loads(again.stdout)["frames"] == 1500 - 50 * done
 

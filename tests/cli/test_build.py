@@ -20,6 +20,7 @@ from mjpeg_restore.runtime.tensorrt.builder import Built, Plan
 from mjpeg_restore.runtime.tensorrt.package import Package, load_package
 from tests.cli.command import COMMAND, run
 from tests.lacking import needs, needs_sigint, needs_tensorrt_rtx
+from tests.patience import PATIENCE
 
 pytestmark = needs_tensorrt_rtx
 needs("onnx")
@@ -162,7 +163,7 @@ def test_ctrl_c_cancels_and_leaves_nothing_half_done(tmp_path: Path) -> None:
         process.stdout.readline()
         process.stdout.readline()  # qgac takes longer
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert err.endswith("mjpeg-restore: stopped\n")
     assert "Traceback" not in err

@@ -14,8 +14,8 @@ from cameras.http import HttpCamera
 from cameras.pictures import NumberedPictures
 
 from tests.cli.command import COMMAND, run, times
-from tests.cli.test_signals import until
 from tests.lacking import needs, needs_sigint
+from tests.patience import PATIENCE, until
 
 CAMERA = '[cameras.door]\nsource = "http://127.0.0.1:9/video"\noutput = "door.mkv"\n'
 
@@ -74,10 +74,11 @@ def test_cameras_run_until_a_signal_and_their_recordings_are_finished(tmp_path: 
             try:
                 until(lambda: len([*tmp_path.glob("*.mkv")]) == 2 or process.poll() is not None)
                 process.send_signal(signal.SIGTERM)
-                output, _ = process.communicate(timeout=60)
+                output, _ = process.communicate(timeout=PATIENCE)
             finally:
                 process.kill()
-    said = (tmp_path / "log.txt").read_text()
+                said = (tmp_path / "log.txt").read_text()
+                print(said)  # of a test that fails
     assert process.returncode == 130, said
     cameras = json.loads(output)["cameras"]
     for name in ("door", "yard"):

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +21,7 @@ from cameras.pictures import NumberedPictures, read_number
 
 from mjpeg_restore.cli import inspect
 from tests.cli.command import COMMAND, FAST, mux, run
+from tests.patience import PATIENCE, until
 
 SMALL = NumberedPictures((64, 48))
 QUICK = ["--stall-timeout", "0.5s", "--give-up", "0.4s"]
@@ -255,18 +255,11 @@ def start(words: Sequence[object]) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_until_sent(camera: HttpCamera, count: int) -> None:
-    until = time.monotonic() + 30
-    while len(camera.sent) < count and time.monotonic() < until:
-        time.sleep(0.02)
-    assert len(camera.sent) >= count
-
-
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
 def test_a_recording_survives_kill_9(name: str, tmp_path: Path) -> None:
     with HttpCamera(SMALL, fps=30) as camera:
         process = start([camera.url, "-o", tmp_path / name, *FAST])
-        wait_until_sent(camera, 90)
+        until(lambda: len(camera.sent) >= 90)
         process.kill()
         process.communicate()
     found = [number for number in numbers(tmp_path / name) if number is not None]
@@ -279,9 +272,9 @@ def test_ctrl_c_loses_nothing_that_had_arrived(tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     with HttpCamera(SMALL, fps=30) as camera:
         process = start([camera.url, "-o", output, *FAST, "--json"])
-        wait_until_sent(camera, 30)
+        until(lambda: len(camera.sent) >= 30)
         os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
         sent = len(camera.sent)
     assert process.returncode == 130, err
     report = json.loads(out)

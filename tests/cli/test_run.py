@@ -22,8 +22,8 @@ from cameras.pictures import NumberedPictures
 from mjpeg_restore.cli.run import WRONG_SETTINGS
 from mjpeg_restore.cli.signals import SAME_SIGNAL
 from tests.cli.command import COMMAND, mux, run, times
-from tests.cli.test_signals import until
 from tests.lacking import needs_named_pipes, needs_sighup, needs_sigint
+from tests.patience import PATIENCE, until
 
 pytestmark = pytest.mark.network
 
@@ -56,7 +56,7 @@ class Running:
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, dict[str, Any]]:
         """Exit code and report."""
         self.process.send_signal(number)
-        output, _ = self.process.communicate(timeout=30)
+        output, _ = self.process.communicate(timeout=PATIENCE)
         assert output, self.log
         return self.process.returncode, json.loads(output)["cameras"]
 
@@ -225,7 +225,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
             command.process.send_signal(signal.SIGINT)
             time.sleep(SAME_SIGNAL + 0.1)
             command.process.send_signal(signal.SIGINT)
-            assert command.process.wait(30) == 130
+            assert command.process.wait(PATIENCE) == 130
             assert command.log.splitlines()[-1] == "mjpeg-restore: stopped"
             assert " frames/s" not in command.log
     os.close(reader)

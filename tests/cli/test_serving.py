@@ -18,6 +18,7 @@ from cameras.pictures import NumberedPictures
 
 from mjpeg_restore.cli import main
 from tests.cli.command import COMMAND, FAST
+from tests.patience import PATIENCE
 
 
 @contextmanager
@@ -30,12 +31,12 @@ def serving(*words: str | Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         yield re.findall(r"http://\S+", line)[0], process
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 def get(url: str, token: str = "") -> bytes:
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         return answer.read()
 
 
@@ -62,12 +63,12 @@ def test_it_begins_again_and_ctrl_c_ends_it(clip: Path) -> None:
         while seen < 30:
             seen = json.loads(get(f"{url}state"))["report"]["frames"]
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(PATIENCE) == 130
 
 
 def test_a_file_beside_it_has_every_picture(clip: Path, tmp_path: Path) -> None:
     with serving(clip, "-o", tmp_path / "out.y4m") as (_, process):
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
     assert (tmp_path / "out.y4m").read_bytes().count(b"FRAME\n") == 6
 
 
@@ -113,7 +114,7 @@ def test_a_port_that_is_taken_is_an_error_of_the_output(clip: Path, capfd: pytes
 def test_what_can_be_read_once_only_is_not_played_again(clip: Path) -> None:
     command = [*COMMAND, "-", "--serve", "0", "--loop", *FAST]
     with clip.open("rb") as file:
-        done = subprocess.run(command, stdin=file, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, stdin=file, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 3
     assert done.stderr == "mjpeg-restore: standard input can be read once only: leave --loop out\n"
 

@@ -19,16 +19,8 @@ from cameras.pictures import NumberedPictures, read_number
 
 from tests.cli.command import COMMAND, FAST, SIZE, assert_one_line, run, times
 from tests.lacking import needs_linux, needs_named_pipes
+from tests.patience import PATIENCE, until
 from tests.sinks.rtsp_server import RtspServer, decoded
-
-LIMIT = 30
-
-
-def wait_for(condition: object, what: str) -> None:
-    until = time.monotonic() + LIMIT
-    while not condition():  # pyright: ignore[reportCallIssue]
-        assert time.monotonic() < until, what
-        time.sleep(0.02)
 
 
 def test_several_outputs_get_the_same_pictures(clip: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -117,13 +109,13 @@ def test_a_camera_is_recorded_while_the_server_comes_and_goes(output: Path, capf
             text=True,
         )
         try:
-            wait_for(lambda: first.sessions and len(first.sessions[0].packets) > 20, "the first server gets pictures")
+            until(lambda: first.sessions and len(first.sessions[0].packets) > 20, "the first server gets pictures")
             first.__exit__(None, None, None)
             with RtspServer(port=port) as second:
-                wait_for(lambda: second.sessions and len(second.sessions[0].packets) > 20, "the second one, too")
+                until(lambda: second.sessions and len(second.sessions[0].packets) > 20, "the second one, too")
                 process.send_signal(signal.SIGTERM)
-                out, err = process.communicate(timeout=LIMIT)
-                wait_for(lambda: second.sessions[0].ended, "the session is ended")
+                out, err = process.communicate(timeout=PATIENCE)
+                until(lambda: second.sessions[0].ended, "the session is ended")
                 seen = [
                     read_number(frame.to_ndarray(format="gray").astype(np.uint8))
                     for frame in decoded(second.sessions[0])
@@ -151,12 +143,12 @@ def test_nobody_reads_and_the_end_comes_all_the_same(output: Path) -> None:
         words = [*COMMAND, camera.url, "-o", output / "a.mp4", "-o", "-", *FAST, "--json"]
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
-            wait_for(lambda: (output / "a.mp4").exists(), "the file is there")
+            until(lambda: (output / "a.mp4").exists(), "the file is there")
             time.sleep(0.5)
             process.send_signal(signal.SIGTERM)
             assert process.stderr
             err = process.stderr.read().decode()
-            assert process.wait(LIMIT) == 5
+            assert process.wait(PATIENCE) == 5
         finally:
             process.kill()
             process.communicate()
@@ -173,7 +165,7 @@ def test_a_pipe_waits_for_its_reader_and_ctrl_c_ends_that(clip: Path, output: Pa
         assert process.stderr
         assert process.stderr.readline().endswith(f"{output / 'pipe'}: waits for its reader\n")
         process.send_signal(signal.SIGINT)
-        assert process.wait(LIMIT) == 130
+        assert process.wait(PATIENCE) == 130
     finally:
         process.kill()
         process.communicate()
@@ -182,7 +174,7 @@ def test_a_pipe_waits_for_its_reader_and_ctrl_c_ends_that(clip: Path, output: Pa
     thread = threading.Thread(target=lambda: received.append((output / "pipe").read_bytes()))
     thread.start()
     assert subprocess.run([*words], stderr=subprocess.DEVNULL).returncode == 0
-    thread.join(LIMIT)
+    thread.join(PATIENCE)
     assert received[0].count(b"FRAME\n") == 6
 
 
@@ -191,7 +183,7 @@ def test_a_recording_is_pushed_at_its_own_pace(clip: Path, capfd: pytest.Capture
     with RtspServer() as server:
         code, _, err = run([clip, "-o", server.url, "--fps", 20, *FAST], capfd)
         assert code == 0, err
-        wait_for(lambda: server.sessions[0].ended, "the session is ended")
+        until(lambda: server.sessions[0].ended, "the session is ended")
         frames = decoded(server.sessions[0])
     assert len(frames) == 6
     speed = re.search(r"([0-9.]+)x real time", err)

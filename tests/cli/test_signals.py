@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from mjpeg_restore.cli import main
 from mjpeg_restore.cli.progress import Progress
 from tests.cli.command import COMMAND, FAST, assert_one_line, mux, pictures, times
 from tests.lacking import needs, needs_sighup, needs_sigint
+from tests.patience import PATIENCE, until
 
 
 def test_a_y4m_pipe(clip: Path) -> None:
@@ -39,15 +38,6 @@ def test_a_reader_that_goes_away_is_no_error(clip: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for another process, for as long as a slow machine may need."""
-    for _ in range(3000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise TimeoutError
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=needs_sighup)])
@@ -91,7 +81,7 @@ def test_ctrl_c_while_a_container_is_silent(tmp_path: Path, share: float, words:
         until(lambda: unread(process.stdin) == 0)
         process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(15) == 130
+            assert process.wait(PATIENCE) == 130
         finally:
             process.kill()
         assert_one_line(process.stderr.read().decode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -73,15 +73,6 @@ def camera(name: str, *targets: Path | str, **changes: object) -> CameraSettings
 
 def settings(*cameras: CameraSettings) -> FleetSettings:
     return FleetSettings(cameras, RunSettings(threads=1))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for threads, for as long as a slow machine may need."""
-    for _ in range(3000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise TimeoutError
 
 
 def running(fleet: Fleet, *names: str) -> bool:

@@ -19,8 +19,9 @@ from mjpeg_restore.frames import Packet
 from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.sources import LiveSettings, Source
 from mjpeg_restore.testing import Collect
-from tests.fleet.scripted import BASE, Scripted, Town, camera, running, settings, until
+from tests.fleet.scripted import BASE, Scripted, Town, camera, running, settings
 from tests.lacking import needs_named_pipes
+from tests.patience import until
 from tests.streams import still
 
 
@@ -158,7 +159,7 @@ def test_new_settings_touch_only_what_has_changed(tmp_path: Path) -> None:
         until(lambda: report.frames > frames)
         assert fleet.cameras["kept"] is before["kept"]
         assert (fleet.cameras["kept"].report, fleet.cameras["kept"]._thread) == (report, thread)
-        assert before["gone"].wait(10) and before["changed"].wait(10)
+        assert before["gone"].wait(30) and before["changed"].wait(30)
         assert before["gone"].status.state == "stopped"
     assert sorted(town.opened) == ["changed", "changed", "gone", "kept", "new"]
     assert (tmp_path / "gone.y4m").stat().st_size > 64 * 48
@@ -262,7 +263,7 @@ def test_a_camera_that_cannot_be_ended_does_not_hold_up_the_others(caplog: pytes
     warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert warned == ["stuck: has not ended in 0.2 s"]
     never.set()
-    assert fleet.cameras["stuck"].wait(10)
+    assert fleet.cameras["stuck"].wait(30)
 
 
 # ---- who watches ----

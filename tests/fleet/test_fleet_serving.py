@@ -10,7 +10,8 @@ import pytest
 from mjpeg_restore.fleet import Fleet
 from mjpeg_restore.fleet.serving import Serving
 from mjpeg_restore.serve import Access
-from tests.fleet.scripted import Town, camera, running, settings, until
+from tests.fleet.scripted import Town, camera, running, settings
+from tests.patience import until
 from tests.serve.clients import Server, ask
 
 pytestmark = pytest.mark.network

@@ -11,7 +11,8 @@ import pytest
 from mjpeg_restore.fleet import FleetSettings
 from mjpeg_restore.fleet.spread.group import Group, Sight
 from mjpeg_restore.fleet.spread.remote import RemoteCamera
-from tests.fleet.scripted import Town, camera, settings, until
+from tests.fleet.scripted import Town, camera, settings
+from tests.patience import until
 
 
 def looking(group: Group, watched: dict[str, bool] | None = None) -> Sight:

@@ -108,7 +108,7 @@ def settings(cameras: dict[str, HttpCamera], tmp_path: Path) -> Path:
     return path
 
 
-def go(fleet: SpreadFleet, until: Callable[[], bool], seconds: float = 90) -> None:
+def go(fleet: SpreadFleet, until: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < end, {name: one.status for name, one in fleet.cameras.items()}

@@ -21,6 +21,7 @@ from cameras.http import HttpCamera
 from cameras.pictures import MOST, NumberedPictures, read_number
 
 from mjpeg_restore.jpeg import Splitter
+from tests.patience import PATIENCE
 from tests.streams import decoded
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "play_camera.py"
@@ -29,7 +30,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "play_camera.py"
 def received(camera: HttpCamera, target: str = "/video", headers: str = "") -> bytes:
     """Everything that the camera sends over one connection; where it resets the connection, what came before."""
     data = b""
-    with socket.create_connection(("127.0.0.1", camera.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", camera.port), timeout=PATIENCE) as client:
         client.sendall(f"GET {target} HTTP/1.1\r\nHost: camera\r\n{headers}\r\n".encode())
         try:
             while piece := client.recv(1 << 16):
@@ -114,7 +115,7 @@ def test_the_port_is_closed_for_a_while() -> None:
         received(camera)
         with pytest.raises(ConnectionRefusedError):
             received(camera)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             try:
                 assert numbers_in(received(camera)) == [1, 2]
@@ -180,7 +181,7 @@ def test_the_camera_in_another_process(tmp_path: Path) -> None:
         with urllib.request.urlopen(process.stdout.readline().strip()) as response:
             received = numbers_in(response.read())
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
     lines = map(json.loads, (tmp_path / "sent.jsonl").read_text().splitlines())
     assert [(line["number"], line["state"]) for line in lines] == [(number, "whole") for number in received]
     assert received

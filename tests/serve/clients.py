@@ -9,8 +9,7 @@ import http.client
 import io
 import json
 import struct
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,16 +18,14 @@ from urllib.parse import urlsplit
 from PIL import Image
 
 from tests.lacking import needs
+from tests.patience import PATIENCE
 
 for package in ("uvicorn", "starlette", "prometheus_client"):
     needs(package)
 
 from mjpeg_restore.serve.server import Server
 
-__all__ = ["Answer", "Server", "ask", "connect", "pairs", "parts", "shade", "streaming", "until"]
-
-PATIENCE = 20
-"""Seconds after which something that was to happen never will."""
+__all__ = ["Answer", "Server", "ask", "connect", "pairs", "parts", "shade", "streaming"]
 
 
 @dataclass(frozen=True)
@@ -108,11 +105,3 @@ def shade(jpeg: bytes) -> int:
     value = image.getpixel((image.width // 2, image.height // 2))
     assert isinstance(value, int)
     return value
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens on another thread."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.005)

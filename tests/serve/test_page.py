@@ -16,7 +16,8 @@ from PIL import Image
 
 from mjpeg_restore.serve import Access
 from tests.lacking import CHROMIUM, needs, needs_chromium
-from tests.serve.clients import PATIENCE, Server, until
+from tests.patience import PATIENCE, until
+from tests.serve.clients import Server
 from tests.serve.served import ORIGINAL, RESTORED, camera, playing, write
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ def server() -> Generator[Server]:
 
 @pytest.mark.parametrize(("path", "luma"), [("stream", RESTORED), ("original/stream", ORIGINAL)])
 def test_ffmpeg_reads_the_streams(server: Server, path: str, luma: int) -> None:
-    with av.open(f"{server.url}{path}?token=abc", format="mpjpeg", timeout=20) as container:
+    with av.open(f"{server.url}{path}?token=abc", format="mpjpeg", timeout=60) as container:
         for frame in islice(container.decode(video=0), 3):
             assert (frame.width, frame.height) == SIZE
             assert abs(int(frame.to_ndarray(format="gray").mean()) - luma) <= 2

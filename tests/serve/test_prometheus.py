@@ -9,7 +9,8 @@ import pytest
 
 from mjpeg_restore.sources import LiveStatus
 from tests.lacking import needs
-from tests.serve.clients import Server, ask, streaming, until
+from tests.patience import until
+from tests.serve.clients import Server, ask, streaming
 from tests.serve.served import camera, write
 
 read_text = needs("prometheus_client.parser").text_string_to_metric_families

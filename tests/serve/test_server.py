@@ -14,7 +14,8 @@ import pytest
 from mjpeg_restore.errors import MissingExtra, SinkError
 from mjpeg_restore.pipeline import run
 from mjpeg_restore.testing import ListSource
-from tests.serve.clients import Server, ask, connect, parts, shade, streaming, until
+from tests.patience import until
+from tests.serve.clients import Server, ask, connect, parts, shade, streaming
 from tests.serve.served import camera, write
 from tests.serve.test_slow_clients import deaf
 from tests.streams import DECODE, still

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.serve.clients import PATIENCE, Server, ask, parts, shade, streaming
+from tests.patience import PATIENCE
+from tests.serve.clients import Server, ask, parts, shade, streaming
 from tests.serve.served import RESTORED, camera, playing
 
 server_module = pytest.importorskip("mjpeg_restore.serve.server")

@@ -12,7 +12,8 @@ import pytest
 
 from mjpeg_restore.frames import Frame, Picture, Sampling
 from mjpeg_restore.serve import ServedCamera
-from tests.serve.clients import Server, ask, parts, shade, streaming, until
+from tests.patience import until
+from tests.serve.clients import Server, ask, parts, shade, streaming
 from tests.serve.served import camera, write
 
 pytestmark = pytest.mark.network
@@ -62,7 +63,7 @@ def test_a_client_that_takes_nothing_is_dropped(caplog: pytest.LogCaptureFixture
             if viewers(server) == 0:
                 break
         until(lambda: viewers(server) == 0)
-        client.settimeout(20)
+        client.settimeout(60)
         with pytest.raises(ConnectionResetError):
             while client.recv(1 << 16):
                 pass

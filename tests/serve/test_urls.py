@@ -11,7 +11,8 @@ import pytest
 
 from mjpeg_restore.frames import Frame
 from mjpeg_restore.serve import ServedCamera, WebSink
-from tests.serve.clients import Server, ask, pairs, parts, shade, streaming, until
+from tests.patience import until
+from tests.serve.clients import Server, ask, pairs, parts, shade, streaming
 from tests.serve.served import ORIGINAL, RESTORED, SIZE, camera, picture, playing, write
 
 pytestmark = pytest.mark.network

@@ -15,6 +15,8 @@ from typing import Self
 import av
 from av.video.codeccontext import VideoCodecContext
 
+from tests.patience import PATIENCE
+
 CHALLENGE = {
     "basic": 'Basic realm="cams"',
     "digest": 'Digest realm="cámąs", nonce="5ccc069c403ebaf9f0171e9517f40e41", algorithm=MD5',
@@ -86,7 +88,7 @@ class RtspServer:
                 held.shutdown(socket.SHUT_RDWR)
             held.close()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(PATIENCE)
 
     def _start(self, work: object, *arguments: object) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)  # pyright: ignore[reportArgumentType]

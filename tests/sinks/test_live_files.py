@@ -23,6 +23,7 @@ from mjpeg_restore.frames import Frame, Picture
 from mjpeg_restore.sinks import OutputSettings, VideoFile, Y4mStream, base
 from mjpeg_restore.sinks.writer import VideoWriter
 from tests.lacking import needs, needs_proc
+from tests.patience import PATIENCE
 from tests.sinks.conftest import ORANGE, PAIRS, flat, noise, planes_of, read, shown, times
 
 LIVE_PAIRS = [pair for pair in PAIRS if pair[0] != "avi" and pair[1] != "av1"] + [("webm", "vp9"), ("mp4", "vp9")]
@@ -236,7 +237,7 @@ def test_what_was_written_before_the_disk_was_full_is_kept(output: Path, extensi
     whole = fragment_end(path)
     for torn in (0, 5, 60, 130, 200, 2_000):
         with started(FULL_DISK, str(path), str(whole + torn)) as process:
-            said, _ = process.communicate(timeout=60)
+            said, _ = process.communicate(timeout=PATIENCE)
         index, _, message = said.partition(" ")
         assert message == (
             f"{path}: writing mjpeg failed (File too large): is there room on the disk, and does this container hold "

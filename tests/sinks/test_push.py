@@ -21,6 +21,7 @@ from mjpeg_restore.frames import Frame, Sampling
 from mjpeg_restore.sinks import OutputSettings, Push, links, open_sink, pace
 from mjpeg_restore.sinks.links import Link, TcpLink, UdpLink
 from mjpeg_restore.sinks.pace import Pace
+from tests.patience import PATIENCE
 from tests.sinks.conftest import flat, sound_of
 from tests.sinks.test_audio import record
 
@@ -271,19 +272,19 @@ def test_tcp_to_a_program_that_listens() -> None:
     received: list[int] = []
 
     def listen() -> None:
-        with av.open(f"tcp://127.0.0.1:{port}?listen=1", format="mpegts", timeout=20) as container:
+        with av.open(f"tcp://127.0.0.1:{port}?listen=1", format="mpegts", timeout=60) as container:
             received.extend(frame.width for frame in container.decode(video=0))
 
     thread = threading.Thread(target=listen)
     thread.start()
     sink = open_sink(f"tcp://127.0.0.1:{port}", LIVE)
-    index, until = 0, time.monotonic() + 15
-    while index - sink.lost < 40 and time.monotonic() < until:
+    index, end = 0, time.monotonic() + PATIENCE
+    while index - sink.lost < 40 and time.monotonic() < end:
         sink.write(Frame(flat(index=index)))
         index += 1
         time.sleep(0.01)
     sink.close()
-    thread.join(20)
+    thread.join(PATIENCE)
     assert received == [128] * 40
 
 
@@ -291,7 +292,7 @@ def test_tcp_to_a_program_that_listens() -> None:
 def test_udp_comes_in_packets_of_mpegts() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(5)
+        receiver.settimeout(PATIENCE)
         sink = open_sink(f"udp://127.0.0.1:{receiver.getsockname()[1]}", LIVE)
         for index in range(3):
             sink.write(Frame(flat(index=index)))

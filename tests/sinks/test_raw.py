@@ -18,6 +18,7 @@ from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import Frame, Picture, Sampling
 from mjpeg_restore.sinks import OutputSettings, PixelFormat, RawStream, Y4mStream, open_sink
 from tests.lacking import needs_full_device, needs_named_pipes
+from tests.patience import PATIENCE
 from tests.sinks.conftest import flat, noise
 
 
@@ -106,7 +107,7 @@ def through(pipe: Path, name: str, count: int = 3, settings: OutputSettings | No
     for index in range(count):
         sink.write(Frame(flat(64, 48, index=index)))
     sink.close()
-    thread.join(10)
+    thread.join(PATIENCE)
     return received[0]
 
 

@@ -8,7 +8,6 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,18 +23,12 @@ from mjpeg_restore.sinks import OutputSettings, open_sink, rtsp
 from mjpeg_restore.sinks.rtsp import _take_answer  # pyright: ignore[reportPrivateUsage]
 from mjpeg_restore.sinks.sdp import h264_description
 from tests.lacking import needs_openssl
+from tests.patience import PATIENCE, until
 from tests.sinks.conftest import flat, noise
 from tests.sinks.rtsp_server import RtspServer, decoded, stamps, unescaped
 
 pytestmark = pytest.mark.network
 LIVE = OutputSettings(live=True)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert condition()
 
 
 def push(url: str, settings: OutputSettings = LIVE, count: int = 5) -> None:
@@ -56,7 +49,7 @@ def test_a_server_gets_the_pictures_at_their_times() -> None:
             sink.write(Frame(picture))
         sink.close()
         (session,) = server.sessions
-        wait_for(lambda: session.ended)
+        until(lambda: session.ended)
         assert [method for method, _, _ in session.requests] == ["ANNOUNCE", "SETUP", "RECORD", "TEARDOWN"]
         assert session.requests[1][2]["transport"] == "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"
         assert {headers.get("session") for _, _, headers in session.requests[2:]} == {"12"}
@@ -94,7 +87,7 @@ def test_a_key_frame_comes_every_two_seconds() -> None:
             sink.write(Frame(flat(index=index)))
         sink.close()
         (session,) = server.sessions
-        wait_for(lambda: session.ended)
+        until(lambda: session.ended)
         keys = [index for index, frame in enumerate(decoded(session)) if frame.key_frame]
     assert keys == [0, 50, 100]
 
@@ -107,7 +100,7 @@ def test_ffmpeg_as_the_server() -> None:
     def listen() -> None:
         url = f"rtsp://127.0.0.1:{port}/cam"
         # Without a time-out FFmpeg 8 multiplies its "none" by 1000, and refuses it.
-        with av.open(url, options={"rtsp_flags": "listen", "listen_timeout": "20"}, timeout=20) as container:
+        with av.open(url, options={"rtsp_flags": "listen", "listen_timeout": "60"}, timeout=60) as container:
             received.extend(container.decode(video=0))
 
     thread = threading.Thread(target=listen)
@@ -115,13 +108,13 @@ def test_ffmpeg_as_the_server() -> None:
     # A server that is not there yet: the first attempts fail.
     sink = open_sink(f"rtsp://127.0.0.1:{port}/cam", LIVE)
     index = 0
-    until = time.monotonic() + 15
-    while index - sink.lost < 30 and time.monotonic() < until:
+    end = time.monotonic() + PATIENCE
+    while index - sink.lost < 30 and time.monotonic() < end:
         sink.write(Frame(flat(128, 96, sample=(4 * (index % 60), 100, 150), index=index)))
         index += 1
         time.sleep(0.01)
     sink.close()
-    thread.join(20)
+    thread.join(PATIENCE)
     assert len(received) >= 25
     assert received[0].key_frame
     levels = np.array([frame.to_ndarray(format="gray8").mean() for frame in received])
@@ -181,7 +174,7 @@ def test_a_server_that_is_busy_is_asked_again() -> None:
             time.sleep(0.01)
         sink.write(Frame(flat(index=index)))
         sink.close()
-        wait_for(lambda: server.sessions[1].ended)
+        until(lambda: server.sessions[1].ended)
         assert decoded(server.sessions[1])
 
 
@@ -240,7 +233,7 @@ def test_a_certificate_that_is_trusted_is_accepted(tmp_path: Path, monkeypatch: 
     with RtspServer(tls=context) as server:
         push(server.url.replace("rtsp:", "rtsps:"))
         (session,) = server.sessions
-        wait_for(lambda: session.ended)
+        until(lambda: session.ended)
         assert len(decoded(session)) == 5
 
 

