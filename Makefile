@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What is imported is compiled then: that is a small part of what is installed.
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 INPUT  ?= demo/sample.avi
 MODEL  ?= stream
 JOBS   ?= 3
@@ -34,15 +35,20 @@ test: $(VENV)/development
 coverage: $(VENV)/development
 	$(TESTS) --cov=mjpeg_restore
 
-$(VENV)/runtime: pyproject.toml setup.py $(wildcard mjpeg_restore/*/_*.[ch] mjpeg_restore/*/*/_*.[ch])
+SOURCES := pyproject.toml setup.py $(wildcard mjpeg_restore/*/_*.[ch] mjpeg_restore/*/*/_*.[ch])
+
+$(VENV)/runtime: $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e '.[demo]'
 	$(BIN)/mjpeg-restore --version
 	touch $@
 
-$(VENV)/development: $(VENV)/runtime
-	$(PIP) -e '.[dev]'
-	touch $@
+# At once what the demo needs and the rest: the extensions are compiled by each installation.
+$(VENV)/development: $(SOURCES)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[demo,dev]'
+	$(BIN)/mjpeg-restore --version
+	touch $(VENV)/runtime $@
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info mjpeg_restore/*/*.so mjpeg_restore/*/*/*.so
