@@ -3,15 +3,15 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-# What is imported is compiled then: that is a small part of what is installed.
-PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INPUT  ?= demo/sample.avi
 MODEL  ?= stream
 JOBS   ?= 3
 
 # Tests wait for cameras, clusters and the disk: three processes, and types beside them, keep two cores busy. Files keep
 # their order, as those of few tests take longest, and would come last.
-TESTS  := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+# Modules are compiled once, not by each of the hundreds of processes that tests begin.
+TESTS  := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test coverage clean
 
