@@ -78,7 +78,7 @@ def test_cameras_run_until_a_signal_and_their_recordings_are_finished(tmp_path: 
             finally:
                 process.kill()
                 said = (tmp_path / "log.txt").read_text()
-                print(said)  # of a test that fails
+                sys.stdout.write(said)  # pytest shows it where the test fails
     assert process.returncode == 130, said
     cameras = json.loads(output)["cameras"]
     for name in ("door", "yard"):
