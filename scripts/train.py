@@ -64,7 +64,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--model", required=True, help="the network")
     parser.add_argument("--stage", nargs="+", help="stages of the model's recipe (all)")
     parser.add_argument("--short", action="store_true", help="train for minutes or hours, not as the paper describes")
-    parser.add_argument("--data", required=True, type=Path, help="folder of lossless pictures")
+    parser.add_argument("--data", required=True, nargs="+", type=Path, help="folders of lossless pictures")
     parser.add_argument("--validation", required=True, type=Path, help="folder of lossless pictures to validate on")
     clips = "folder of lossless recordings (.mkv), for networks that see several frames"
     parser.add_argument("--clips", type=Path, help=clips)
@@ -176,7 +176,7 @@ def load(options: argparse.Namespace) -> Data:
     from mjpeg_restore.training.data import camera_tables, load_rgb, picture_files, with_halves
 
     return Data(
-        with_halves(load_rgb(path) for path in picture_files(options.data)),
+        with_halves(load_rgb(path) for folder in options.data for path in picture_files(folder)),
         [centre(path) for path in picture_files(options.validation)],
         camera_tables(options.tables) if options.tables else np.empty((0, 2, 64), np.float32),
         load_recordings(options.clips) if options.clips else [],

@@ -19,6 +19,7 @@ SCRIPTS = [
     "benchmark",
     "reproduce",
     "make_sample",
+    "draw_screens",
     "play_camera",
     "soak",
     "demo",
@@ -76,6 +77,7 @@ def test_help_needs_no_extra(plain: dict[str, str], name: str) -> None:
         ("benchmark --only network --model decode --sizes 64x64 --seconds 0.1 --peers {folder}", "torch", "train"),
         ("reproduce qgac --data {folder} --output {folder}", "pillow", "demo"),
         ("make_sample {folder}/a.avi", "pillow", "demo"),
+        ("draw_screens {folder}", "matplotlib", "papers"),
         ("demo {folder}/a.avi {folder}/out", "pillow", "demo"),
     ],
 )

@@ -29,7 +29,7 @@ GATES = ("gate.", "chroma_gate.")
 
 
 def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
-    """The three stages of a model, whose gates have that many hidden channels."""
+    """The four stages of a model, whose gates have that many hidden channels."""
     whole = replace(
         stream.stages(model, config)["whole"],
         build=partial(StreamVideo, config, gate),
@@ -61,7 +61,14 @@ def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
         init_from=f"{model}/rounded",
         budget=2,
     )
-    return {"whole": whole, "rounded": end, "gates": gates}
+    rest = replace(
+        end,
+        build=partial(rest_alone, end.build),
+        learning_rate=2e-4,
+        init_from=f"{model}/gates",
+        budget=1,
+    )
+    return {"whole": whole, "rounded": end, "gates": gates, "rest": rest}
 
 
 def gates_alone(build: Callable[[], nn.Module]) -> nn.Module:
@@ -72,7 +79,15 @@ def gates_alone(build: Callable[[], nn.Module]) -> nn.Module:
     return network
 
 
-VARIANTS = (Variant(None, "gates", "gates"),)
+def rest_alone(build: Callable[[], nn.Module]) -> nn.Module:
+    """A network of which all but the gates is trained: what it believes of the past stays as it is."""
+    network = build()
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not name.startswith(GATES))
+    return network
+
+
+VARIANTS = (Variant(None, "rest", "rest"),)
 MODELS = {
     name: ModelRecipe(summary, stages(name, config, gate), variants=VARIANTS, projected=True, extra="state")
     for name, config, gate, summary in (

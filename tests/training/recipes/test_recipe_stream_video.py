@@ -52,7 +52,7 @@ def test_a_single_frame_has_no_past_that_harms() -> None:
 
 
 @pytest.mark.parametrize("name", ["stream-video", "stream-video-lite"])
-def test_the_last_stage_trains_the_gates_alone(name: str) -> None:
+def test_a_stage_trains_the_gates_alone(name: str) -> None:
     recipe = MODELS[name].stages["gates"]
     network = recipe.build().train()
     trained = {name.partition(".")[0] for name, one in network.named_parameters() if one.requires_grad}
@@ -63,4 +63,13 @@ def test_the_last_stage_trains_the_gates_alone(name: str) -> None:
     for key, value in network.state_dict().items():
         if key.endswith(".step"):  # nor what int8 features are rounded to
             assert torch.equal(value, before[key]), key
-    assert [variant.grey for variant in MODELS[name].variants] == ["gates"]
+
+
+@pytest.mark.parametrize("name", ["stream-video", "stream-video-lite"])
+def test_the_last_stage_trains_all_but_the_gates(name: str) -> None:
+    recipe = MODELS[name].stages["rest"]
+    network = recipe.build().train()
+    left = {name.partition(".")[0] for name, one in network.named_parameters() if not one.requires_grad}
+    assert left == {"gate", "chroma_gate"}
+    assert recipe.init_from == f"{name}/gates"
+    assert [variant.grey for variant in MODELS[name].variants] == ["rest"]
