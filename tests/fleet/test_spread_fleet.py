@@ -120,6 +120,10 @@ def segments(folder: Path, name: str) -> list[Path]:
     return sorted(folder.glob(f"{name}-*.mkv"))
 
 
+def finished_segments(folder: Path, name: str) -> list[Path]:
+    return segments(folder, name)[:-1]
+
+
 def running(fleet: SpreadFleet, frames: int) -> bool:
     return all(one.status.state == "running" and one.report.frames >= frames for one in fleet.cameras.values())
 
@@ -146,7 +150,10 @@ def check_recording(camera: HttpCamera, files: list[Path], *, connections: int) 
 def test_a_node_dies(nodes: Nodes, cameras: dict[str, HttpCamera], settings: Path, tmp_path: Path) -> None:
     with Serving("127.0.0.1", 0) as serving:
         fleet = SpreadFleet(load_settings(settings), nodes.cluster, audience=serving, lease=5.0)
-        go(fleet, lambda: fleet.placed and running(fleet, 50))
+        go(
+            fleet,
+            lambda: fleet.placed and running(fleet, 50) and all(finished_segments(tmp_path, name) for name in NAMES),
+        )
         groups: dict[str, set[str]] = {}
         for keeper in fleet._keepers:
             groups.setdefault(keeper._node, set()).update(keeper.cameras)
@@ -158,7 +165,7 @@ def test_a_node_dies(nodes: Nodes, cameras: dict[str, HttpCamera], settings: Pat
         assert 'mjpeg_restore_healthy{camera="a"} 1.0' in ask(server, "/metrics").text
 
         victim = next(iter(groups))
-        finished = {path: digest(path) for name in NAMES for path in segments(tmp_path, name)[:-1]}
+        finished = {path: digest(path) for name in NAMES for path in finished_segments(tmp_path, name)}
         assert {path.name[0] for path in finished} == {*NAMES}
         nodes.kill(victim)
         go(fleet, lambda: sum(keeper.moves for keeper in fleet._keepers) > 0 and running(fleet, 50))

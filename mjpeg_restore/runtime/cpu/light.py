@@ -72,14 +72,18 @@ def change_of_light(
         states: of each component before the frame.
         noise: variance of the sensor's noise in each component, grey levels^2.
     """
-    brighter, tints = 0.0, list[float]()
+    if not states[0].evidence[0, 0, 0]:  # before the first frame; after it something is known of every block
+        return Change(0.0, (0.0,) * (len(frame) - 1))
+    brighter, tints, light = 0.0, list[float](), np.empty((0, 0), np.float32)
     for index, ((coefficients, table), state, variance) in enumerate(zip(frame, states, noise, strict=True)):
         every = np.s_[:, :: -(-state.mean.shape[0] * state.mean.shape[1] // _MOST_BLOCKS)]
-        light = _around(states[0].mean, state.mean.shape, every)
-        known = (state.evidence[every][..., 0] > 0) & (light > _DARK)
         mean, seen = _dc(state.mean[every], UNIT), _dc(coefficients[every], float(table[0]))
-        away = np.subtract(seen, np.float32(1 + brighter) * mean)
-        factor = _factor(light[known], away[known], _reach(table, variance))
+        if index == 0:
+            light = mean + np.float32(_LEVEL)
+        elif index == 1:  # the blocks of both components of chroma are in the same places
+            light = _around(states[0].mean, state.mean.shape, every)
+        away, bright = seen - np.float32(1 + brighter) * mean, light > _DARK
+        factor = _factor(light[bright], away[bright], _reach(table, variance))
         if index:
             tints.append(factor)
         else:
