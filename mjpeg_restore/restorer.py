@@ -490,10 +490,10 @@ def _is_cut(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
     camera's; unless the picture fades, which takes more than a frame.
     """
     one, other = before - before.mean(), after - after.mean()
-    least, most = sorted(float(np.vdot(plane, plane) / plane.size) ** 0.5 for plane in (one, other))
+    least, most = sorted(float(np.square(plane).mean()) ** 0.5 for plane in (one, other))
     if least <= LEAST_SPREAD:
         return most > max(LEAST_SPREAD, FADING * least)
-    return float(np.vdot(one, other) / one.size) < COMMON * least * most
+    return float((one * other).mean()) < COMMON * least * most
 
 
 def _submitted(session: Session, graph: GraphFile, inputs: Inputs) -> Future[Planes]:

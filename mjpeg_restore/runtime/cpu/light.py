@@ -82,7 +82,7 @@ def change_of_light(
             light = mean + np.float32(_LEVEL)
         elif index == 1:  # the blocks of both components of chroma are in the same places
             light = _around(states[0].mean, state.mean.shape, every)
-        away, bright = seen - np.float32(1 + brighter) * mean, light > _DARK
+        away, bright = np.subtract(seen, np.float32(1 + brighter) * mean), light > _DARK
         factor = _factor(light[bright], away[bright], _reach(table, variance))
         if index:
             tints.append(factor)
