@@ -153,8 +153,15 @@ def test_a_stream_with_a_pool_is_closed_by_another_thread(live: bool) -> None:
 def test_a_stream_is_closed_by_asyncio(tmp_path: Path) -> None:
     async def look(stream: mjpeg_restore.Stream) -> int:
         loop = asyncio.get_running_loop()
-        counted = loop.run_in_executor(None, lambda: sum(1 for _ in stream))
-        await asyncio.sleep(0.2)
+        seen: list[int] = []
+
+        def count() -> int:
+            seen.extend(picture.index for picture in stream)
+            return len(seen)
+
+        counted = loop.run_in_executor(None, count)
+        while len(seen) < 4:
+            await asyncio.sleep(0.01)
         await asyncio.wait_for(loop.run_in_executor(None, stream.close), LIMIT)
         return await asyncio.wait_for(counted, LIMIT)
 

@@ -143,10 +143,15 @@ def test_closing_ends_the_jobs() -> None:
 
 
 class Camera(BaseSource):
-    """Pictures that arrive at once, whether they are taken or not."""
+    """Pictures that arrive at once, whether they are taken or not.
+
+    Attributes:
+        over: all have arrived.
+    """
 
     def __init__(self, pictures: list[bytes], *, after: threading.Event | None = None, live: bool = True) -> None:
         self.info = SourceInfo("camera", "list", "arrival", BASE, live=live)
+        self.over = threading.Event()
         self._pictures = pictures
         self._after = after
 
@@ -156,6 +161,7 @@ class Camera(BaseSource):
                 self._after.wait(30)
             yield Packet(data, index, 40 * index, BASE, arrived=time.monotonic())
             time.sleep(0.04 if self._after else 0)
+        self.over.set()
 
 
 class Slow(Collect):
@@ -174,9 +180,15 @@ class Slow(Collect):
 
 def test_late_pictures_are_dropped_behind_the_damage_policy() -> None:
     """The broken picture is repaired from the one before it, although that one is never shown."""
-    sink = Slow()
-    pictures = [still(0), *(still(n) for n in range(1, 12)), cut(still(12))]
-    report = run(Camera(pictures, after=sink.first), Restorer("decode", streams=1), sink)
+
+    class SlowAtFirst(Slow):
+        def write(self, frame: Frame) -> None:
+            super().write(frame)
+            assert camera.over.wait(30)
+
+    sink = SlowAtFirst()
+    camera = Camera([still(0), *(still(n) for n in range(1, 12)), cut(still(12))], after=sink.first)
+    report = run(camera, Restorer("decode", streams=1), sink)
     assert report.late == report.dropped > 5
     assert report.damaged == report.repaired == 1
     assert report.packets == 13 == report.frames - report.held + report.dropped + report.unreadable

@@ -176,15 +176,16 @@ def test_a_halt_ends_a_map_over_a_map_from_another_thread() -> None:
 
 def test_what_a_halt_finds_waiting_is_not_begun() -> None:
     begun: list[int] = []
-    woken = threading.Event()
+    works, woken = threading.Event(), threading.Event()
 
     def slow(item: int) -> None:
         begun.append(item)
+        works.set()
         assert woken.wait(60)
 
     halt = Halt()
     results = ordered_map(slow, range(9), workers=1, in_flight=4, name="slow", halt=halt)
-    threading.Timer(0.05, halt.request).start()
+    threading.Thread(target=lambda: works.wait(60) and halt.request()).start()
     assert list(results) == []  # and does not wait for the one that is being made
     woken.set()
     assert begun == [0]

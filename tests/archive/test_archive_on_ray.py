@@ -19,7 +19,7 @@ from tests.archive.poisoned import Poisoned, node_file, resources, restore_part_
 from tests.archive.recordings import PICTURES, damaged, muxed, raw, uneven
 from tests.archive.test_archive_runs import files, lines
 from tests.lacking import needs
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 ray = needs("ray")
 cluster_utils = needs("ray.cluster_utils")
@@ -113,7 +113,7 @@ def test_gpus_are_shared_and_cores_do_the_rest(cluster: Any, connection: Any) ->
             chosen = RayWorkers(connection, device)
             until(lambda chosen=chosen, slots=slots: chosen.slots == slots)
             futures = [chosen.submit(resources) for _ in range(slots)]
-            shares = [future.result(60).get("GPU", 0) for future in futures]
+            shares = [future.result(PATIENCE).get("GPU", 0) for future in futures]
             assert shares.count(0.25) == gpus
             assert shares.count(0) == slots - gpus
     finally:
@@ -126,7 +126,7 @@ def only_here() -> None:
 
 def test_a_machine_without_the_package(workers: RayWorkers) -> None:
     with pytest.raises(ClusterError, match="a node lacks mjpeg-restore"):
-        workers.submit(only_here).result(60)
+        workers.submit(only_here).result(PATIENCE)
 
 
 def test_a_cluster_that_does_not_answer() -> None:

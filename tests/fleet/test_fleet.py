@@ -258,10 +258,10 @@ def test_a_camera_that_cannot_be_ended_does_not_hold_up_the_others(caplog: pytes
 
     fleet = Fleet(settings(camera("stuck"), camera("door")), open=open)
     until(lambda: running(fleet, "stuck", "door"))
-    assert fleet.close(0.2) is False
-    assert fleet.cameras["door"].status.state == "stopped"
+    assert fleet.close(2) is False
+    until(lambda: fleet.cameras["door"].status.state == "stopped")
     warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert warned == ["stuck: has not ended in 0.2 s"]
+    assert "stuck: has not ended in 2 s" in warned
     never.set()
     assert fleet.cameras["stuck"].wait(30)
 

@@ -78,9 +78,9 @@ def test_frames_pass_of_cameras_alone_that_are_watched() -> None:
 
 def test_cameras_that_nobody_asks_after_end_and_finish_their_outputs(tmp_path: Path) -> None:
     path = tmp_path / "a.y4m"
-    group = Group(lambda: "node 1", 0.3, Town().open)
+    group = Group(lambda: "node 1", 3.0, Town().open)
     group.run(settings(camera("a", path)))
-    until(path.exists)
+    until(lambda: looking(group) and path.exists())
     fleet = group._fleet
     assert fleet
     until(lambda: fleet.cameras["a"].ended)

@@ -29,6 +29,7 @@ from mjpeg_restore.fleet.serving import Serving
 from mjpeg_restore.fleet.spread.fleet import SpreadFleet
 from tests.cli.test_live import numbers
 from tests.fleet.clusters import breaks, fails
+from tests.patience import PATIENCE
 from tests.serve.clients import ask
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
@@ -149,7 +150,7 @@ def check_recording(camera: HttpCamera, files: list[Path], *, connections: int) 
 
 def test_a_node_dies(nodes: Nodes, cameras: dict[str, HttpCamera], settings: Path, tmp_path: Path) -> None:
     with Serving("127.0.0.1", 0) as serving:
-        fleet = SpreadFleet(load_settings(settings), nodes.cluster, audience=serving, lease=5.0)
+        fleet = SpreadFleet(load_settings(settings), nodes.cluster, audience=serving, lease=15.0)
         go(
             fleet,
             lambda: fleet.placed and running(fleet, 50) and all(finished_segments(tmp_path, name) for name in NAMES),
@@ -188,7 +189,7 @@ def test_a_node_is_cut_off_and_goes_on_for_a_while(
     nodes: Nodes, cameras: dict[str, HttpCamera], settings: Path, tmp_path: Path
 ) -> None:
     nodes.add()
-    fleet = SpreadFleet(load_settings(settings), nodes.cluster, lease=5.0)
+    fleet = SpreadFleet(load_settings(settings), nodes.cluster, lease=15.0)
     go(fleet, lambda: fleet.placed and running(fleet, 30))
     victim = fleet._keepers[0]._node
     moved = {name for keeper in fleet._keepers if keeper._node == victim for name in keeper.cameras}
@@ -241,11 +242,11 @@ def only_here() -> None:
 
 def test_errors_pass_between_processes(nodes: Nodes) -> None:
     with pytest.raises(UnknownModel, match="no model 'x'"):
-        nodes.cluster.task(fails, cpus=0).result(60)
+        nodes.cluster.task(fails, cpus=0).result(PATIENCE)
     with pytest.raises(ClusterError) as caught:
-        nodes.cluster.task(breaks, cpus=0).result(60)
+        nodes.cluster.task(breaks, cpus=0).result(PATIENCE)
     assert str(caught.value) == "on a node: ValueError: a fault"
     with pytest.raises(ClusterError, match="a node lacks mjpeg-restore"):
-        nodes.cluster.task(only_here, cpus=0).result(60)
+        nodes.cluster.task(only_here, cpus=0).result(PATIENCE)
     with pytest.raises(MjpegRestoreError, match=r"no answer in 0\.1 s"):
         nodes.cluster.task(breaks, cpus=64).result(0.1)
