@@ -75,15 +75,15 @@ def test_a_slow_client_gets_the_newest_picture_next() -> None:
     door = camera()
     with Server([door], port=0) as server, streaming(server, "/stream") as response:
         until(lambda: viewers(server) == 1)
-        for luma in range(200):  # 60 MB, which no buffer holds
+        for luma in range(80):  # 24 MB, more than the system keeps for a client that does not read
             door.sink.write(Frame(noise(luma), None, 0.0))
             shade(ask(server, "/snapshot").body)
         seen = []
         for jpeg in parts(response):
             seen.append(shade(jpeg))
-            if seen[-1] >= 197:
+            if seen[-1] >= 77:
                 break
-        assert len(seen) < 100
+        assert len(seen) < 40
         assert seen == sorted(seen)
 
 
