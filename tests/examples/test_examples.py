@@ -174,7 +174,7 @@ def test_a_camera_is_watched_until_it_is_gone(
     monkeypatch.setattr(log, "handlers", [])
     request.addfinalizer(partial(log.setLevel, log.level))
     with HttpCamera(NumberedPictures((64, 48)), faults=[Fault("unreachable", 8, seconds=30)]) as camera:
-        lines = example.run("camera.py", camera.url, 0.5)
+        lines = example.run("camera.py", camera.url, 2)
     assert lines[0].endswith(f"{camera.url}: connected")
     assert any(line.endswith("gave up") for line in lines)  # maybe while the network is still at work
     assert any(re.fullmatch(r"0 s: 64x48, brightness \d+", line) for line in lines)
