@@ -64,13 +64,15 @@ def test_disorder_and_counts(tmp_path: Path) -> None:
         "the file has 5 frames, not 6",
         "memory grows",
     ]
+    result.seconds = 59.0
+    assert "memory grows" not in result.failures()  # maybe only the network was loaded
 
 
 @pytest.mark.slow
 @pytest.mark.network
 @needs_proc
 def test_a_short_soak() -> None:
-    done = run("soak", "--minutes", "0.2", "--every", "1", "--size", "320x240", "--json")
+    done = run("soak", "--minutes", "0.2", "--every", "1", "--size", "320x240", "--stall-timeout", "20", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(done.stdout)
     assert len(result["faults"]) >= 4
