@@ -10,10 +10,11 @@ JOBS   ?= 3
 
 # Tests wait for cameras, clusters and the disk: three processes, and types beside them, keep two cores busy. Files keep
 # their order, as those of few tests take longest, and would come last.
-# Modules are compiled once, not by each of the hundreds of processes that tests begin.
+# Modules are compiled once, not by each of the hundreds of processes that tests begin, even where that is switched off.
 TESTS  := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test coverage clean
+.NOTPARALLEL:  # both commands may set the environment up
 
 demo: $(VENV)/runtime
 	$(BIN)/python scripts/demo.py "$(INPUT)" demo --model $(MODEL)

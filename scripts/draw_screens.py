@@ -30,7 +30,16 @@ Box = tuple[int, int, int, int]
 
 SYLLABLES = ["an", "be", "co", "de", "el", "fi", "ga", "in", "ker", "la", "net", "or", "pa", "qua", "set", "ti", "zu"]
 SIGNS = ["=", "+=", "->", "()", "[0]", "{}", "::", "//", "#", "==", "&&", "0x1F", "3.14", "--help", "$", "%", "@"]
-FAMILIES = ("DejaVu*.ttf", "STIXGeneral*.ttf", "cm[brst]*10.ttf")
+FAMILIES = (
+    "DejaVuSans[-.]*ttf",
+    "DejaVuSansMono*.ttf",
+    "DejaVuSerif[-.]*ttf",
+    "STIXGeneral*.ttf",
+    "cm[brt]*10.ttf",
+    "cmss10.ttf",
+)
+LARGEST = 8192
+"""Pixels of a screen's side, at most."""
 SCALED, TEXT_MODE = 0.3, 0.12
 """Share of the screens that a converter has scaled, and of those in text mode."""
 
@@ -83,9 +92,9 @@ class Screen:
         self.draw.rectangle((left, top, right, top + bar), fill=self.colour(20, 235))
         self.draw.text((left + 6, top + 2), self.words(3), font=self.font(bar - 6), fill=self.colour(0, 255))
         inside = left + 6, top + bar + 5, right - 6, bottom - 6
-        rng.choice((self.text, self.text, self.code, self.table, self.plot, self.controls))(inside, paper, ink)
+        rng.choice((self.text, self.text, self.code, self.table, self.plot, self.controls))(inside, ink)
 
-    def text(self, box: Box, paper: Colour, ink: Colour) -> None:
+    def text(self, box: Box, ink: Colour) -> None:
         """Paragraphs in one font."""
         size = self.rng.randint(9, 26)
         font, step = self.font(size), round(size * self.rng.uniform(1.15, 1.6))
@@ -93,7 +102,7 @@ class Screen:
             if self.rng.random() < 0.85:
                 self.line((box[0], y, box[2]), self.words(30), font, ink)
 
-    def code(self, box: Box, paper: Colour, ink: Colour) -> None:
+    def code(self, box: Box, ink: Colour) -> None:
         """Lines that are indented, in several colours."""
         size = self.rng.randint(9, 20)
         font, step, inks = self.font(size), round(size * 1.3), [ink, *(self.colour(40, 220) for _ in range(3))]
@@ -104,7 +113,7 @@ class Screen:
                 self.line((x, y, box[2]), word, font, self.rng.choice(inks))
                 x += round(font.getlength(word))
 
-    def table(self, box: Box, paper: Colour, ink: Colour) -> None:
+    def table(self, box: Box, ink: Colour) -> None:
         """Numbers and words between lines."""
         rng, lines = self.rng, self.colour(100, 200)
         wide, high = rng.randint(50, 130), rng.randint(15, 30)
@@ -118,7 +127,7 @@ class Screen:
                 )
                 self.line((x + 3, y + 1, x + wide), word, font, ink)
 
-    def plot(self, box: Box, paper: Colour, ink: Colour) -> None:
+    def plot(self, box: Box, ink: Colour) -> None:
         """Axes, curves or bars."""
         rng, (left, top, right, bottom) = self.rng, box
         if right - left < 40 or bottom - top < 40:
@@ -137,7 +146,7 @@ class Screen:
                 for x, y in zip(range(left, right, step), heights, strict=True):
                     self.draw.rectangle((x, y, x + step // 2, bottom), fill=hue)
 
-    def controls(self, box: Box, paper: Colour, ink: Colour) -> None:
+    def controls(self, box: Box, ink: Colour) -> None:
         """Buttons, icons and fields."""
         rng, step = self.rng, self.rng.randint(22, 60)
         font = self.font(max(9, step // 3))
@@ -191,7 +200,7 @@ def screen(size: tuple[int, int], rng: random.Random, fonts: list[Path]) -> Imag
     from PIL import Image
 
     if rng.random() < TEXT_MODE:
-        return text_mode(rng)
+        return text_mode(rng).resize(size, Image.Resampling.NEAREST)
     found = Screen(size, rng, fonts)
     for _ in range(rng.randint(3, 8)):
         wide, high = rng.randint(size[0] // 5, size[0]), rng.randint(size[1] // 5, size[1])
@@ -220,10 +229,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="where the pictures are written, as PNG")
     parser.add_argument("--count", type=int, default=100, help="pictures (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="another one draws other pictures (default 0)")
-    parser.add_argument("--size", type=int, nargs=2, default=(1120, 700), metavar=("WIDE", "HIGH"), help="of a screen")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(1120, 700), metavar=("WIDE", "HIGH"), help="before scaling"
+    )
     options = parser.parse_args(arguments)
-    if min(options.size) < 100 or options.count < 1:
-        parser.error("a screen has 100x100 pixels or more, and one is drawn at least")
+    if not (min(options.size) >= 100 and max(options.size) <= LARGEST) or options.count < 1:
+        parser.error(f"a screen has 100x100 pixels or more, {LARGEST}x{LARGEST} at most, and one is drawn at least")
     try:
         with needed("Drawing"):
             draw(options.folder, options.count, options.seed, tuple(options.size))

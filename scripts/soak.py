@@ -4,7 +4,8 @@
     python scripts/soak.py --minutes 60 --every 5 --seed 2 --markdown
 
 The camera plays numbered pictures over HTTP, with faults at random pictures. Afterwards the file is decoded from start
-to end, and its pictures are compared with those that were sent. The exit code is 1 where a check fails. Needs Pillow.
+to end, and its pictures are compared with those that were sent. Memory is judged in runs of a minute or more. The exit
+code is 1 where a check fails. Needs Pillow.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ PATIENCE = 120.0
 """Seconds after which something that was to happen never will, on the slowest and busiest machine."""
 
 
-def until(condition: Callable[[], object], what: str = "it never happened") -> None:
-    """Wait for something that another thread or process does."""
+def until(condition: Callable[[], object], awaited: str = "what was awaited") -> None:
+    """Wait for something that another thread or process does, and which is told where it never comes."""
     end = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < end, what
+        assert time.monotonic() < end, f"it never happened: {awaited}"
         time.sleep(0.01)

@@ -174,6 +174,7 @@ def test_what_is_written_during_a_stall(policy: str, tmp_path: Path, capfd: pyte
     before, after = max(number for number in sent if number < 10), min(number for number in sent if number > 10)
     between = shown[shown.index(before) + 1 : shown.index(after)]  # how many depends on the machine
     assert set(between) == {"gap": set(), "hold": {before}, "black": {0}}[policy]  # black is read as 0
+    assert policy == "gap" or len(between) >= 2
     black = [frame for frame in frames(output) if frame.to_ndarray(format="gray").max() < 20]
     assert len(black) == (report["held"] if policy == "black" else 0)
     if policy == "gap":
@@ -286,7 +287,6 @@ def test_ctrl_c_loses_nothing_that_had_arrived(tmp_path: Path) -> None:
     assert process.returncode == 130, err
     report = json.loads(out)
     assert report["interrupted"] and report["packets"] == balance(report)
-    assert report["dropped"] == 0
     assert before - 90 <= report["packets"] <= len(camera.sent)  # what the system still holds has not arrived
     assert numbers(output) == camera.numbers()[: report["frames"]]
 

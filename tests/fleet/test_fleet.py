@@ -21,7 +21,7 @@ from mjpeg_restore.sources import LiveSettings, Source
 from mjpeg_restore.testing import Collect
 from tests.fleet.scripted import BASE, Scripted, Town, camera, running, settings
 from tests.lacking import needs_named_pipes
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.streams import still
 
 
@@ -251,7 +251,7 @@ def test_a_camera_that_cannot_be_ended_does_not_hold_up_the_others(caplog: pytes
 
     class Stuck(Scripted):
         def close(self) -> None:
-            never.wait(30)
+            never.wait(2 * PATIENCE)
 
     def open(one: CameraSettings) -> Source:
         return Stuck(one, "") if one.name == "stuck" else Scripted(one, "")
@@ -260,6 +260,7 @@ def test_a_camera_that_cannot_be_ended_does_not_hold_up_the_others(caplog: pytes
     until(lambda: running(fleet, "stuck", "door"))
     assert fleet.close(2) is False
     until(lambda: fleet.cameras["door"].status.state == "stopped")
+    assert not fleet.cameras["stuck"].ended
     warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert "stuck: has not ended in 2 s" in warned
     never.set()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from draw_screens import FAMILIES
+from PIL import Image, ImageFont
 
 from tests.lacking import needs
 from tests.scripts.running import run
@@ -38,7 +39,17 @@ def test_the_same_arguments_draw_the_same_screens(drawn: list[Path], tmp_path: P
         assert (tmp_path / "others" / path.name).read_bytes() != path.read_bytes()
 
 
-@pytest.mark.parametrize("words", [("--count", "0"), ("--size", "20", "200")])
+def test_every_font_has_letters() -> None:
+    matplotlib = needs("matplotlib")
+    places = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    fonts = [path for family in FAMILIES for path in places.glob(family)]
+    assert len(fonts) > 10
+    drawn = {ImageFont.truetype(path, 40).getmask("a").getbbox() for path in fonts}
+    assert None not in drawn
+    assert not {path.stem for path in fonts} & {"cmsy10", "cmex10", "cmmi10"}  # which have other signs there
+
+
+@pytest.mark.parametrize("words", [("--count", "0"), ("--size", "20", "200"), ("--size", "200", "3000000000")])
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = run("draw_screens", tmp_path / "screens", *words)
     assert done.returncode == 2

@@ -72,7 +72,7 @@ def test_disorder_and_counts(tmp_path: Path) -> None:
 @pytest.mark.network
 @needs_proc
 def test_a_short_soak() -> None:
-    done = run("soak", "--minutes", "0.2", "--every", "1", "--size", "320x240", "--stall-timeout", "20", "--json")
+    done = run("soak", "--minutes", "0.3", "--every", "1.5", "--size", "320x240", "--stall-timeout", "20", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(done.stdout)
     assert len(result["faults"]) >= 4

@@ -58,7 +58,7 @@ def test_a_container_that_waits_for_its_pipe(tmp_path: Path, mux: MuxClip) -> No
 def write_all_but_the_end(fifo: Path, data: bytes, stopped: threading.Event) -> None:
     with fifo.open("wb", buffering=0) as pipe:
         pipe.write(data[: len(data) * 3 // 4])
-        stopped.wait(20)
+        stopped.wait(120)
 
 
 def test_files_end_after_the_current_picture(tmp_path: Path, mux: MuxClip, jpegs: list[bytes]) -> None:

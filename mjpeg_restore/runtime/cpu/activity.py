@@ -461,7 +461,7 @@ def _blocks(cells: NDArray[Any], side: tuple[int, int], shape: tuple[int, ...]) 
     """The numbers of cells, for each of so many blocks, high and wide; `side` are a cell's blocks down and across."""
     (high, wide), (down, across) = cells.shape, side
     spread = np.empty((high, down, wide, across), cells.dtype)
-    for column in range(across):  # NumPy's own broadcast copies pairs, one by one, and takes five times as long
+    for column in range(across):  # to broadcast both and reshape takes five times as long: it copies `across` at a time
         spread[:, 0, :, column] = cells
     for row in range(1, down):
         spread[:, row] = spread[:, 0]

@@ -72,7 +72,7 @@ def change_of_light(
         states: of each component before the frame.
         noise: variance of the sensor's noise in each component, grey levels^2.
     """
-    if not states[0].evidence[0, 0, 0]:  # before the first frame; after it something is known of every block
+    if not states[0].evidence[0, 0, 0]:  # nothing is known of any block: it is the first frame
         return Change(0.0, (0.0,) * (len(frame) - 1))
     brighter, tints, light = 0.0, list[float](), np.empty((0, 0), np.float32)
     for index, ((coefficients, table), state, variance) in enumerate(zip(frame, states, noise, strict=True)):

@@ -53,7 +53,7 @@ def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
     )
     gates = replace(
         end,
-        build=partial(gates_alone, end.build),
+        build=partial(trained_in_part, end.build, gates=True),
         objective=over_frames_without_harm,
         batch=4,
         learning_rate=1e-3,
@@ -63,7 +63,7 @@ def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
     )
     rest = replace(
         end,
-        build=partial(rest_alone, end.build),
+        build=partial(trained_in_part, end.build, gates=False),
         learning_rate=2e-4,
         init_from=f"{model}/gates",
         budget=1,
@@ -71,19 +71,12 @@ def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
     return {"whole": whole, "rounded": end, "gates": gates, "rest": rest}
 
 
-def gates_alone(build: Callable[[], nn.Module]) -> nn.Module:
-    """A network of which the gates alone are trained: what it makes of a mean stays as it is."""
+def trained_in_part(build: Callable[[], nn.Module], *, gates: bool) -> nn.Module:
+    """A network of which the gates alone are trained, so that what it makes of a mean stays as it is; or all but the
+    gates, so that what it believes of the past does."""
     network = build()
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(name.startswith(GATES))
-    return network
-
-
-def rest_alone(build: Callable[[], nn.Module]) -> nn.Module:
-    """A network of which all but the gates is trained: what it believes of the past stays as it is."""
-    network = build()
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(not name.startswith(GATES))
+        parameter.requires_grad_(name.startswith(GATES) == gates)
     return network
 
 

@@ -640,7 +640,7 @@ def test_a_recording_that_stalls_can_be_stopped_and_closed(mux: MuxClip) -> None
         return [respond(data + bytes(1 << 22), type="video/x")[: len(data) // 2], 60.0]
 
     with Server(answer) as server:
-        source = open_source(server.url())
+        source = open_source(server.url(), camera=LiveSettings(stall_timeout=60))
         timer = threading.Timer(0.2, source.stop)
         timer.start()
         begin = time.monotonic()

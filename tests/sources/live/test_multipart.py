@@ -288,7 +288,7 @@ def test_any_bytes_are_read(stream: bytes) -> None:
 
 
 def test_a_large_picture_in_small_pieces_is_cheap() -> None:
-    picture = JPEGS[0][:-2] + b"\x12\xff\x00\x0a\n-" * 50_000 + EOI
+    picture = JPEGS[0][:-2] + b"\x12\xff\x00\x0a\n-" * 500_000 + EOI
     stream = part(picture)
     pieces = [stream[at : at + 1000] for at in range(0, len(stream), 1000)]
     reader = MultipartReader()

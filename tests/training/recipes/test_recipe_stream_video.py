@@ -1,4 +1,4 @@
-"""The last stage teaches the gates alone, and what the past makes worse counts in it."""
+"""One stage trains the gates alone, and what the past makes worse counts in it; the last one trains the rest."""
 
 from __future__ import annotations
 
