@@ -19,7 +19,7 @@ from mjpeg_restore.models.stream_video import StreamVideo
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import over_frames, over_frames_without_harm
 from mjpeg_restore.training.optimiser import MuonBeside
-from mjpeg_restore.training.recipe import Linear, ModelRecipe, Recipe, Variant
+from mjpeg_restore.training.recipe import Blend, Linear, ModelRecipe, Recipe, Variant
 from mjpeg_restore.training.recipes import stream
 
 ADDED = ("gate", "chroma_gate", "past", "enter_state", "chroma_enter_state")
@@ -28,10 +28,10 @@ GATES = ("gate.", "chroma_gate.")
 """Those that decide what of the past is still true."""
 
 
-def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
+def stages(name: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
     """The four stages of a model, whose gates have that many hidden channels."""
     whole = replace(
-        stream.stages(model, config)["whole"],
+        stream.stages(name, config)["whole"],
         build=partial(StreamVideo, config, gate),
         objective=over_frames,
         degradation=Degradation(grey_odds=0.25),
@@ -48,7 +48,7 @@ def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
         batch=2,
         learning_rate=5e-4,
         schedule=Linear(0),
-        init_from=f"{model}/whole",
+        init_from=f"{name}/whole",
         budget=1,
     )
     gates = replace(
@@ -58,14 +58,14 @@ def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
         batch=4,
         learning_rate=1e-3,
         schedule=Linear(0.25),
-        init_from=f"{model}/rounded",
+        init_from=f"{name}/rounded",
         budget=2,
     )
     rest = replace(
         end,
         build=partial(trained_in_part, end.build, gates=False),
         learning_rate=2e-4,
-        init_from=f"{model}/gates",
+        init_from=f"{name}/gates",
         budget=1,
     )
     return {"whole": whole, "rounded": end, "gates": gates, "rest": rest}
@@ -80,7 +80,9 @@ def trained_in_part(build: Callable[[], nn.Module], *, gates: bool) -> nn.Module
     return network
 
 
-VARIANTS = (Variant(None, "rest", "rest"),)
+VARIANTS = (Variant(None, "rest", "rest", blend=Blend("gates", 0.5)),)
+"""Half of the last stage: it was trained on screens beside photos, for which that is most of the gain, and cameras lose
+least by it."""
 MODELS = {
     name: ModelRecipe(summary, stages(name, config, gate), variants=VARIANTS, projected=True, extra="state")
     for name, config, gate, summary in (
