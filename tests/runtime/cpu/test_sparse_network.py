@@ -204,9 +204,9 @@ def test_it_computes_what_the_graph_does(model: str, sampling: str, size: tuple[
         # on the edge between two steps is rounded up in one and down in the other, and after a few layers roundings
         # that differ are everywhere. If in the last layer all did, it would be `roundings`. The layers before it make
         # as much again, at most: their steps are finer, but what they make wrong passes through those that follow. Into
-        # chroma, luma's roundings pass as well.
+        # chroma, luma's roundings pass as well. In pictures of few places chance makes it a quarter more.
         apart = np.abs(one - other)
-        assert np.sqrt(np.square(apart).mean()) < (3 if index else 2) * roundings(model, index)
+        assert np.sqrt(np.square(apart).mean()) < 1.25 * (3 if index else 2) * roundings(model, index)
         if model == "stream-video-lite" and min(size) > 50:
             # It has few layers. Where no feature that enters a place was near an edge, what is left is the result's
             # rounding to float16, and a thousandth of a grey level for that of sums in float32. In smaller pictures
