@@ -65,7 +65,10 @@ class Screen:
     def colour(self, least: int, most: int) -> Colour:
         """A colour of components in a range; many are grey, as on screens."""
         grey = self.rng.randint(least, most)
-        return (grey, grey, grey) if self.rng.random() < 0.4 else tuple(self.rng.randint(least, most) for _ in "rgb")  # pyright: ignore[reportReturnType]
+        if self.rng.random() < 0.4:
+            return grey, grey, grey
+        red, green, blue = (self.rng.randint(least, most) for _ in range(3))
+        return red, green, blue
 
     def font(self, size: int) -> ImageFont.FreeTypeFont:
         """A font of a size."""
