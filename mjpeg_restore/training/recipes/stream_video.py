@@ -28,10 +28,10 @@ GATES = ("gate.", "chroma_gate.")
 """Those that decide what of the past is still true."""
 
 
-def stages(name: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
+def stages(model: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
     """The four stages of a model, whose gates have that many hidden channels."""
     whole = replace(
-        stream.stages(name, config)["whole"],
+        stream.stages(model, config)["whole"],
         build=partial(StreamVideo, config, gate),
         objective=over_frames,
         degradation=Degradation(grey_odds=0.25),
@@ -48,7 +48,7 @@ def stages(name: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
         batch=2,
         learning_rate=5e-4,
         schedule=Linear(0),
-        init_from=f"{name}/whole",
+        init_from=f"{model}/whole",
         budget=1,
     )
     gates = replace(
@@ -58,14 +58,14 @@ def stages(name: str, config: StreamConfig, gate: int) -> Mapping[str, Recipe]:
         batch=4,
         learning_rate=1e-3,
         schedule=Linear(0.25),
-        init_from=f"{name}/rounded",
+        init_from=f"{model}/rounded",
         budget=2,
     )
     rest = replace(
         end,
         build=partial(trained_in_part, end.build, gates=False),
         learning_rate=2e-4,
-        init_from=f"{name}/gates",
+        init_from=f"{model}/gates",
         budget=1,
     )
     return {"whole": whole, "rounded": end, "gates": gates, "rest": rest}
