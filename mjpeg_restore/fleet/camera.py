@@ -25,7 +25,7 @@ from mjpeg_restore.pipeline import run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.retries import Delays, Retries
-from mjpeg_restore.sinks import BaseSink, OutputSettings, Sink, held_open, open_sink
+from mjpeg_restore.sinks import BaseSink, OutputSettings, Sink, Stills, held_open, open_sink
 from mjpeg_restore.sources import BaseSource, Paced, Source, open_source
 
 State = Literal["starting", "running", "stalled", "failed", "ended", "stopped"]
@@ -96,9 +96,9 @@ class Surroundings:
     open: Opener = open_camera
     changed: Callable[[], None] = lambda: None
     """Called from a camera's thread when it has ended for good."""
-    begun: dict[tuple[str, str], Sink] = field(default_factory=dict[tuple[str, str], Sink])
-    """Folders of pictures that were begun, by camera and target: a run that follows goes on in what is there, and what
-    others have left there is not touched."""
+    begun: dict[tuple[str, str], Stills | None] = field(default_factory=dict[tuple[str, str], "Stills | None"])
+    """Outputs that were begun, by camera and target, and the sinks of folders of pictures: a run that follows replaces
+    nothing of what is there, and what others have left there is not touched."""
 
 
 class Camera:
@@ -279,7 +279,7 @@ def _open_output(
     choice: OutputChoice,
     settings: OutputSettings,
     source: Source,
-    begun: dict[tuple[str, str], Sink],
+    begun: dict[tuple[str, str], Stills | None],
 ) -> Sink:
     """Open an output. The reader of a named pipe is not waited for: the camera's other outputs would have to wait, too.
 
@@ -298,10 +298,10 @@ def _open_output(
         with held_open(place) if choice.parsed.is_pipe else nullcontext(True) as is_read:
             if not is_read:
                 raise SinkError(f"nobody reads {place}")
-            before = begun.get((camera, choice.target))
-            sink = open_sink(choice.target, settings, source.sound, source.paths, camera, before)
-            if choice.parsed.format == "pictures":
-                begun[camera, choice.target] = sink
+            key = camera, choice.target
+            target, before = choice.parsed.following() if key in begun else choice.target, begun.get(key)
+            sink = open_sink(target, settings, source.sound, source.paths, camera, before)
+            begun[key] = sink if isinstance(sink, Stills) else None
             return sink
     except OSError as error:
         raise SinkError(f"cannot write to {place} ({reason_of(error)})") from error

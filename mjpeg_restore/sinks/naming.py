@@ -12,7 +12,7 @@ from mjpeg_restore.address import Address, redact
 from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.sinks.base import OutputSettings
 from mjpeg_restore.sinks.stills import EXTENSIONS, is_pattern
-from mjpeg_restore.sinks.target import kind_of
+from mjpeg_restore.sinks.target import another, kind_of
 
 Format = Literal["rtsp", "tcp", "udp", "v4l2", "y4m", "raw", "ts", "pictures", "picture", "hls", "video"]
 
@@ -120,6 +120,14 @@ class Target:
         if self.address:
             return self.address.url
         return os.path.realpath(_STANDARD_OUTPUT if self.is_standard_output else self.where)
+
+    def following(self) -> str:
+        """The target of a sink that goes on for one of this target, which failed or ended: a recording that this one
+        has left keeps its name, and what follows is called `NAME-2.EXTENSION`."""
+        is_recording = self.format in ("y4m", "raw", "video") and not self.is_pipe
+        if not (is_recording and os.path.lexists(self.where)):
+            return self.name
+        return self.name.removesuffix(self.where) + another(self.where)
 
 
 def within(folder: str | os.PathLike[str], target: str) -> str:

@@ -10,6 +10,7 @@ import stat
 import sys
 import time
 from collections.abc import Generator, Iterable
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -39,6 +40,13 @@ def kind_of(target: Path) -> Literal["nothing", "file", "folder", "stream"]:
     if stat.S_ISDIR(mode):
         return "folder"
     return "stream" if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) else "file"
+
+
+def another(path: str) -> str:
+    """A name that nothing has yet, for a file that is not to replace one: NAME-2.EXTENSION, or with a larger number."""
+    stem, extension = os.path.splitext(path)
+    names = (f"{stem}-{number}{extension}" for number in count(2))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def open_pipe(target: str) -> BinaryIO:

@@ -17,6 +17,7 @@ from mjpeg_restore.fleet import CameraSettings, Fleet, FleetSettings, NetworkCho
 from mjpeg_restore.fleet.camera import Camera
 from mjpeg_restore.frames import Packet
 from mjpeg_restore.outlets import Outlet
+from mjpeg_restore.sinks import OutputSettings
 from mjpeg_restore.sources import LiveSettings, Source
 from mjpeg_restore.testing import Collect
 from tests.fleet.scripted import BASE, Scripted, Town, camera, running, settings
@@ -102,6 +103,26 @@ def test_a_folder_of_pictures_goes_on_when_its_camera_begins_anew_and_only_then(
         until(lambda: running(fleet, "door"))
         assert f"{folder}: holds {len(names)} files already" in fleet.cameras["door"].status.reason
     assert sorted(path.name for path in folder.iterdir()) == names
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", ["door.y4m", "raw:door.bin", "door.mkv"])
+def test_a_file_keeps_what_it_has_when_its_camera_begins_anew(name: str, overwrite: bool, tmp_path: Path) -> None:
+    first, second = (tmp_path / one for one in (name.removeprefix("raw:"), "door-2" + Path(name).suffix))
+    if overwrite:
+        first.write_bytes(b"of another time")
+    prefix = "raw:" if name.startswith("raw:") else ""
+    door = replace(
+        camera("door"), outputs=(OutputChoice(f"{prefix}{first}", OutputSettings(overwrite=overwrite, threads=1)),)
+    )
+    town = Town(door="breaks")
+    with Fleet(settings(door), open=town.open) as fleet:
+        until(second.exists)
+        until(lambda: fleet.cameras["door"].status.restarts >= 2)
+    assert not fleet.cameras["door"].status.reason
+    sizes = first.stat().st_size, second.stat().st_size
+    assert min(sizes) > 64 * 48 / 10
+    assert b"of another time" not in first.read_bytes()
 
 
 def test_recordings_end_by_themselves(tmp_path: Path) -> None:
