@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu.state import UNIT, ComponentState
+from mjpeg_restore.runtime.cpu.state import SCATTERED, UNIT, ComponentState
 
 _LEVEL = 1024.0
 """Light of a block of luma is its DC coefficient and this, grey levels: JPEG shifts samples by 128. Where black is 16,
@@ -100,7 +100,7 @@ def brightened(
     """The states of luma and chroma in light that has changed so: with means of their own where that changes any.
 
     What does not take part in it, as text, what is white, or another lamp, stays as it was: blocks that the frame shows
-    so, and not in that light. The arguments are those of `change_of_light`, and its result.
+    so, and not in that light, wherever in their cells they are. The arguments are those of `change_of_light`, and its result.
     """
     found: list[ComponentState] = []
     for index, ((coefficients, table), state, variance) in enumerate(zip(frame, states, noise, strict=True)):
@@ -113,8 +113,8 @@ def brightened(
         if share:
             light = _around(states[0].mean, before.shape) if index else np.float32(_LEVEL)
             more += np.float32(share) * light
-        reach = _reach(table, variance)
-        stays = (np.abs(seen - before) < reach) & (np.abs(seen - before - more) >= reach)
+        reach, unknown = _reach(table, variance), _unknown(table, variance)
+        stays = (np.abs(seen - before) < reach) & (np.abs(seen - before - more) >= reach + unknown)
         mean = state.mean.copy()
         _add(mean, np.where(stays, np.float32(0), more))
         found.append(ComponentState(mean, state.evidence, state.correction))
@@ -166,6 +166,13 @@ def _fit(light: NDArray[np.float32], away: NDArray[np.float32]) -> tuple[float, 
 def _reach(table: NDArray[np.uint16], noise: float) -> float:
     """How far quantiser and noise carry a DC coefficient, grey levels."""
     return float(table[0]) / 2 + 4 * noise**0.5
+
+
+def _unknown(table: NDArray[np.uint16], noise: float) -> float:
+    """How far from a DC coefficient its mean may be, grey levels: what noise does not carry into the next cell now and
+    then may be anywhere in its own."""
+    step = float(table[0])
+    return step / 2 * max(0.0, 1 - noise**0.5 / (SCATTERED * step))
 
 
 def _dc(blocks: NDArray[np.int16], step: float) -> NDArray[np.float32]:

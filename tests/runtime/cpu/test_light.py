@@ -148,6 +148,14 @@ def test_what_does_not_take_part_stays_as_it_was(change: float) -> None:
     assert np.abs(after.mean[6:, :, 0] * UNIT - (seen - LEVEL)[6:]).max() < 5
 
 
+def test_what_coarse_steps_hide_takes_part() -> None:
+    light, step = scene(14), 80
+    state = state_of(np.rint((light - LEVEL) / step) * step + LEVEL)  # frames that are all alike tell no more
+    frame = [coded(1.04 * light - LEVEL, step, 0)]
+    (after,) = brightened(frame, [state], [1.0], Change(0.04))
+    assert np.all(after.mean[..., 0] > state.mean[..., 0])
+
+
 @pytest.mark.parametrize("rows", [slice(0, 7), slice(9, 16), slice(14, 20)])
 def test_what_moves_slowly_in_a_part_of_the_picture_is_no_light(rows: slice) -> None:
     light = scene(13)
