@@ -100,7 +100,8 @@ def brightened(
     """The states of luma and chroma in light that has changed so: with means of their own where that changes any.
 
     What does not take part in it, as text, what is white, or another lamp, stays as it was: blocks that the frame shows
-    so, and not in that light, wherever in their cells they are. The arguments are those of `change_of_light`, and its result.
+    so, and not in that light, wherever in their cells they are. The arguments are those of `change_of_light`, and its
+    result.
     """
     found: list[ComponentState] = []
     for index, ((coefficients, table), state, variance) in enumerate(zip(frame, states, noise, strict=True)):
