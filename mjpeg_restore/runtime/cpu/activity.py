@@ -209,7 +209,7 @@ class Activity:
             states: of each component before the frame.
         """
         change = change_of_light(frame, states, self.noise)
-        self.changes_of_light = change.brighter != 0, *(tint != 0 for tint in change.tints)
+        self.changes_of_light = change.brighter != 0, *(change.brighter != 0 or tint != 0 for tint in change.tints)
         if not change:
             return list(states)
         found = brightened(frame, states, self.noise, change)

@@ -83,7 +83,7 @@ def change_of_light(
         elif index == 1:  # the blocks of both components of chroma are in the same places
             light = _around(states[0].mean, state.mean.shape, every)
         away, bright = np.subtract(seen, np.float32(1 + brighter) * mean), light > _DARK
-        factor = _factor(light[bright], away[bright], _reach(table, variance))
+        factor = _factor(light[bright], away[bright], float(table[0]), _reach(table, variance))
         if index:
             tints.append(factor)
         else:
@@ -134,9 +134,10 @@ def brighten(means: NDArray[np.int16], change: Change, wanted: NDArray[np.bool_]
     _add(means, np.where(wanted, more, np.float32(0)))
 
 
-def _factor(light: NDArray[np.float32], away: NDArray[np.float32], reach: float) -> float:
+def _factor(light: NDArray[np.float32], away: NDArray[np.float32], step: float, reach: float) -> float:
     """The factor that makes of blocks' light what they differ by, to within a reach, for most of them; 0 if it is not
-    certain."""
+    certain, or brings them no nearer to the cells of the frame, whose width is the step: coarse steps change all blocks
+    that are alike in the same way."""
     if len(light) < _FEWEST:
         return 0.0
     middle = len(light) // 2
@@ -151,10 +152,18 @@ def _factor(light: NDArray[np.float32], away: NDArray[np.float32], reach: float)
             return 0.0  # as in most frames: another round would make no change of it
     if not max(_LEAST, _CERTAIN * error) <= abs(factor) <= _MOST:
         return 0.0
+    if _outside(np.subtract(away, np.float32(factor) * light), step, reach) >= _outside(away, step, reach):
+        return 0.0
     light, away = standing
     begin = np.linspace(0, len(light), _BANDS, endpoint=False, dtype=np.intp)
     bands = np.add.reduceat(light * away, begin) / np.add.reduceat(np.square(light), begin)
     return factor if np.median(bands) / factor >= _AS_MUCH else 0.0
+
+
+def _outside(away: NDArray[np.float32], step: float, reach: float) -> float:
+    """How far outside a frame's cells blocks are that differ so from it, squared, in all; beyond a step, and what noise
+    may add, it counts no more."""
+    return float(np.square(np.abs(away).clip(step / 2, step / 2 + reach) - np.float32(step / 2)).sum())
 
 
 def _fit(light: NDArray[np.float32], away: NDArray[np.float32]) -> tuple[float, float]:

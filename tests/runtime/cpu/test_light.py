@@ -59,6 +59,16 @@ def test_of_the_same_light_nothing_is_found(noise: float, step: int) -> None:
     assert not any(found(light, state_of(light), step, noise, seed) for seed in range(50))
 
 
+@pytest.mark.parametrize("high", [130, 60])
+@pytest.mark.parametrize("step", [80, 255])
+def test_what_coarse_steps_make_of_blocks_that_are_alike_is_no_light(step: int, high: float) -> None:
+    light = scene(3, high - 4, high)
+    assert found(light, state_of(light), step, 1.0) == 0
+    chroma = np.random.default_rng(4).uniform(40, 60, (2, *SHAPE))
+    frame = [coded(light - LEVEL, step, 1.0), *(coded(one, step, 1.0) for one in chroma)]
+    assert not change_of_light(frame, states_of(light, *chroma), [1.0] * 3)
+
+
 @pytest.mark.parametrize(("moving", "known"), [(0.3, True), (0.8, False)])
 def test_what_moves_does_not_count(moving: float, known: bool) -> None:
     light = scene(3)
