@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.runtime.cpu.contrast import Contrast
 from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, lag_for, lowest_step, trust
 from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, adapted
 from mjpeg_restore.runtime.cpu.light import brighten, brightened, change_of_light
@@ -142,6 +143,7 @@ class Activity:
         self._doubted: list[NDArray[np.float16] | None] = [None] * len(grids)
         """Memory for the evidence of states that are doubted: fresh memory takes longer than the copy."""
         self._blocks = rows, columns
+        self._contrast = Contrast()
         self._drift: Drift | None = None
         self._correlation: NDArray[np.floating] = np.zeros(shape)
         """Of the innovations in luma."""
@@ -190,7 +192,7 @@ class Activity:
         for (coefficients, table), state, side, limits in zip(frame, states, self._sides, self._limits, strict=True):
             changed |= _cells(limits.moved(coefficients, table, state), side, changed.shape)
         changed = self._confirmed(changed, frame[0][1]) | self._drifts(*frame[0], states[0])
-        if _share(changed) > _NEARLY_ALL:
+        if self._fades() or _share(changed) > _NEARLY_ALL:
             changed[:] = True
         finer = self._count_anew(frame[0][1])
         self._settled = self._frames >= _SETTLED
@@ -259,6 +261,15 @@ class Activity:
             self._correlation = self._drift.follow(coefficients, table, state, lag)
         return self._correlation > DRIFTING
 
+    def _fades(self) -> bool:
+        """Whether luma has lost contrast, but for what has been covered, and a part that drifts."""
+        luma, drifts = self._limits[0], self._correlation > DRIFTING
+        without = luma.replaced
+        if _share(drifts) < _NEARLY_ALL:
+            without = without | _blocks(drifts, self._sides[0], without.shape)
+        shown, clear = (float(values[~without].sum()) for values in luma.contrast)
+        return self._contrast.follow(shown, clear, lit=self.changes_of_light[0])
+
     def _spread(self, values: NDArray[np.float32]) -> NDArray[np.floating]:
         """Means over cells and some around them, of numbers of luma's blocks."""
         (high, wide), (down, across) = self._frames.shape, self._sides[0]
@@ -266,8 +277,8 @@ class Activity:
         return _around(_around(padded.reshape(high, down, wide, across).mean(axis=(1, 3))))
 
     def doubt(self, states: Sequence[ComponentState]) -> list[ComponentState]:
-        """The states as the frame that was chosen last is to see them: where it drifts, they have told less, and where
-        it has certainly moved, or been covered, nothing.
+        """The states as the frame that was chosen last is to see them: where it drifts, or has lost contrast, they have
+        told less, and where it has certainly moved, or been covered, nothing.
 
         Args:
             states: of each component before the frame.
@@ -275,7 +286,7 @@ class Activity:
         Returns:
             States that are valid until it is called again.
         """
-        held, stands = trust(self._correlation), _share(self._changed) < 1 - _MOSTLY
+        held, stands = trust(self._correlation) * self._contrast.trust, _share(self._changed) < 1 - _MOSTLY
         luma = self._limits[0].replaced
         covered = _cells(luma, self._sides[0], self._frames.shape)  # chroma has few outlines of its own
         found = list(states)
@@ -344,6 +355,8 @@ class _Limits:
         far: blocks of the last frame that are farther, alone or with those around them, than noise explains.
         gone: blocks of the last frame that are very far; none where steps are coarse: there, few are far of many that
             move slowly.
+        contrast: of each block how much of what is clear in the means is in the last frame, and how much there is,
+            squared steps.
         replaced: blocks of the last frame that show something else than before, whatever the gate believes. It judges
             each coefficient, and one that was small before agrees with the 0 of what is smooth: so the outlines of what
             was there would shine through whatever covers it.
@@ -358,6 +371,7 @@ class _Limits:
         self._before: NDArray[np.bool_] | None = None
         self.far = self.gone = self.replaced = np.zeros((0, 0), np.bool_)
         self._agree = np.zeros((0, 0), np.bool_)
+        self.contrast = (np.zeros((0, 0), np.float32),) * 2
 
     def moved(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
@@ -383,6 +397,7 @@ class _Limits:
         again = beyond & self._before if self._before is not None else far
         self._before = widened(beyond)
         self.replaced = (found.energy >= _OUTLINED) & (found.common < _REPLACED * found.energy)
+        self.contrast = found.common, found.energy
         self.far = (widened(far) if coarse else far) | far_around | self.replaced
         moved = self.far | again
         self._agree = ~moved

@@ -449,7 +449,8 @@ def test_what_other_light_falls_on_is_still_the_same(quality: int, light: float)
     for scene in camera.scene:
         scene *= light
     camera.choose()
-    assert all((state.evidence > 0).all() for state in camera.activity.doubt(camera.states))
+    for limits in camera.activity._limits:  # pyright: ignore[reportPrivateUsage]
+        assert not limits.replaced.any()
 
 
 @pytest.mark.parametrize("noise", [2.0, 8.0])
@@ -478,6 +479,19 @@ def test_where_means_have_moved_unseen_the_network_sees_them(quality: int) -> No
     assert camera.needed[2, 4]
     camera.choose()
     assert not camera.needed.any()  # it has seen them now
+
+
+@pytest.mark.parametrize("quality", [10, 25, 50])
+def test_of_a_picture_that_goes_out_of_focus_all_is_computed_and_the_past_tells_less(quality: int) -> None:
+    camera = Camera(1.0, quality=quality)
+    for _ in range(40):
+        camera.choose()
+    evidence = [state.evidence.copy() for state in camera.activity.doubt(camera.states)]
+    for scene in camera.scene:
+        scene[..., 1:] *= 0.8
+    assert camera.choose().all()
+    for state, before in zip(camera.activity.doubt(camera.states), evidence, strict=True):
+        assert state.evidence.mean() < 0.5 * before.mean()
 
 
 def test_means_follow_flickering_light(monkeypatch: pytest.MonkeyPatch) -> None:
