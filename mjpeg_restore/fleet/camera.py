@@ -25,7 +25,7 @@ from mjpeg_restore.pipeline import run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.retries import Delays, Retries
-from mjpeg_restore.sinks import BaseSink, OutputSettings, Sink, Stills, held_open, open_sink
+from mjpeg_restore.sinks import BaseSink, OutputSettings, Sink, Stills, following, held_open, open_sink
 from mjpeg_restore.sources import BaseSource, Paced, Source, open_source
 
 State = Literal["starting", "running", "stalled", "failed", "ended", "stopped"]
@@ -299,8 +299,8 @@ def _open_output(
             if not is_read:
                 raise SinkError(f"nobody reads {place}")
             key = camera, choice.target
-            target, before = choice.parsed.following() if key in begun else choice.target, begun.get(key)
-            sink = open_sink(target, settings, source.sound, source.paths, camera, before)
+            target = following(choice.target) if key in begun else choice.target
+            sink = open_sink(target, settings, source.sound, source.paths, camera, begun.get(key))
             begun[key] = sink if isinstance(sink, Stills) else None
             return sink
     except OSError as error:

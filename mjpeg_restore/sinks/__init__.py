@@ -7,7 +7,7 @@ everything but `write`.
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PixelFormat, SegmentLimit, Sink
 from mjpeg_restore.sinks.comparing import Comparing
 from mjpeg_restore.sinks.hls import Hls
-from mjpeg_restore.sinks.naming import Target, joined, within
+from mjpeg_restore.sinks.naming import Target, following, joined, within
 from mjpeg_restore.sinks.opening import effective_settings, open_sink
 from mjpeg_restore.sinks.push import Push
 from mjpeg_restore.sinks.raw import RawStream
@@ -40,6 +40,7 @@ __all__ = [
     "Y4mStream",
     "choose_format",
     "effective_settings",
+    "following",
     "held_open",
     "joined",
     "open_sink",

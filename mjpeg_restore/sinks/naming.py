@@ -121,13 +121,19 @@ class Target:
             return self.address.url
         return os.path.realpath(_STANDARD_OUTPUT if self.is_standard_output else self.where)
 
-    def following(self) -> str:
-        """The target of a sink that goes on for one of this target, which failed or ended: a recording that this one
-        has left keeps its name, and what follows is called `NAME-2.EXTENSION`."""
-        is_recording = self.format in ("y4m", "raw", "video") and not self.is_pipe
-        if not (is_recording and os.path.lexists(self.where)):
-            return self.name
-        return self.name.removesuffix(self.where) + another(self.where)
+
+def following(target: str) -> str:
+    """The target of a sink that goes on for one of this target, which failed or ended: a recording that is there keeps
+    its name, and what follows is called `NAME-2.EXTENSION`.
+
+    Raises:
+        SinkError: see `Target.parse`.
+    """
+    found = Target.parse(target, OutputSettings())
+    is_recording = found.format in ("y4m", "raw", "video") and not found.is_pipe
+    if not (is_recording and os.path.lexists(found.where)):
+        return target
+    return target.removesuffix(found.where) + another(found.where)
 
 
 def within(folder: str | os.PathLike[str], target: str) -> str:

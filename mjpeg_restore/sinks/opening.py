@@ -57,7 +57,7 @@ def open_sink(
         inputs: the source's files, which are never replaced.
         source: whose pictures they are, in the log; empty: it does not say.
         before: the sink of this target that failed or ended, and that this one goes on for. A folder then keeps the
-            pictures that it wrote, and the numbers go on; other sinks begin anew. For a file see `Target.following`.
+            pictures that it wrote, and the numbers go on; other sinks begin anew. For a file see `following`.
 
     Raises:
         OutputExists: the output exists and `overwrite` is False.

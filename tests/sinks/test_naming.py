@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.sinks import OutputSettings, Target, joined
+from mjpeg_restore.sinks import OutputSettings, Target, following, joined
 from tests.lacking import needs_named_pipes
 
 DEFAULT = OutputSettings()
@@ -72,6 +72,28 @@ def test_two_names_of_a_place() -> None:
 def test_names_for_messages_have_no_passwords_and_files_keep_theirs() -> None:
     assert Target.parse("rtsp://u:geheim@h/x?token=abc", DEFAULT).name == "rtsp://h/x?token=***"
     assert Target.parse("a b#1.mp4", DEFAULT).name == "a b#1.mp4"
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "follows"),
+    [
+        ("a.y4m", [], "a.y4m"),
+        ("a.y4m", ["a.y4m"], "a-2.y4m"),
+        ("raw:a.tar.bin", ["a.tar.bin", "a.tar-2.bin"], "raw:a.tar-3.bin"),
+        ("a.mp4", ["a.mp4"], "a-2.mp4"),
+        ("a.m3u8", ["a.m3u8"], "a.m3u8"),
+        ("a/", ["a-2"], "a/"),
+        ("-", [], "-"),
+        ("rtsp://me:secret@host/a.mp4", [], "rtsp://me:secret@host/a.mp4"),
+    ],
+)
+def test_what_follows_a_recording_has_another_name(
+    name: str, taken: list[str], follows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for one in taken:
+        (tmp_path / one).touch()
+    assert following(name) == follows
 
 
 @pytest.mark.parametrize("url", ["srt://h:1", "rtmp://h/x", "http://h/x", "whip://h"])
