@@ -94,6 +94,8 @@ where it is smaller."""
 _HEARD = 0.15
 """Deviation of noise, in steps of DC coefficients, from which on what the network added to means fits them in another
 light, too. Where they are hardly moved by noise, it depends on where in their cells they are."""
+_MOVES_CHROMA = 0.005
+"""Change of luma's light from which on chroma, whose means are moved with it, counts as in another light, too."""
 _EVERY = 32
 """Frames from one to the next in which cells that agree are computed: what waits becomes better meanwhile, and is
 computed less often. At the start of a stream, when all of it becomes better, they follow each other faster."""
@@ -211,7 +213,10 @@ class Activity:
             states: of each component before the frame.
         """
         change = change_of_light(frame, states, self.noise)
-        self.changes_of_light = change.brighter != 0, *(change.brighter != 0 or tint != 0 for tint in change.tints)
+        self.changes_of_light = (
+            change.brighter != 0,
+            *(abs(change.brighter) > _MOVES_CHROMA or tint != 0 for tint in change.tints),
+        )
         if not change:
             return list(states)
         found = brightened(frame, states, self.noise, change)
