@@ -97,8 +97,8 @@ class Surroundings:
     changed: Callable[[], None] = lambda: None
     """Called from a camera's thread when it has ended for good."""
     begun: dict[tuple[str, str], Stills | None] = field(default_factory=dict[tuple[str, str], "Stills | None"])
-    """Outputs that were begun, by camera and target, and the sinks of folders of pictures: a run that follows replaces
-    nothing of what is there, and what others have left there is not touched."""
+    """Outputs that were opened, by camera and target; each with its sink if it is a folder of pictures. A run that
+    follows replaces no recording of those before, and what others have left there is not touched."""
 
 
 class Camera:
@@ -299,7 +299,10 @@ def _open_output(
             if not is_read:
                 raise SinkError(f"nobody reads {place}")
             key = camera, choice.target
-            target = following(choice.target) if key in begun else choice.target
+            target = following(choice.target, settings) if key in begun else choice.target
+            if target != choice.target:
+                extra = {"event": "output_renamed", "source": camera, "output": choice.name}
+                _log.info("%s: %s is kept, what follows is %s", camera, choice.name, target, extra=extra)
             sink = open_sink(target, settings, source.sound, source.paths, camera, begun.get(key))
             begun[key] = sink if isinstance(sink, Stills) else None
             return sink

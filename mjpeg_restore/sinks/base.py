@@ -9,13 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
 from mjpeg_restore.frames import Frame, Picture, SoundPacket
 from mjpeg_restore.locks import hold
-from mjpeg_restore.sinks.target import another, kind_of, linked, part_name
+from mjpeg_restore.sinks.target import kind_of, linked, part_name
 
 _RENAMES_OPEN_FILES = os.name != "nt"
 
@@ -352,7 +353,8 @@ class PartFile:
 
     def _keep_both(self) -> None:
         """Give the file another name than its own, which is taken."""
-        name = Path(another(os.fspath(self.final)))
+        names = (self.final.with_name(f"{self.final.stem}-{number}{self.final.suffix}") for number in count(2))
+        name = next(name for name in names if not os.path.lexists(name))
         with contextlib.suppress(OSError):
             os.rename(self.path, name)
             self.path = name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Self
 
@@ -12,7 +13,7 @@ from mjpeg_restore.address import Address, redact
 from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.sinks.base import OutputSettings
 from mjpeg_restore.sinks.stills import EXTENSIONS, is_pattern
-from mjpeg_restore.sinks.target import another, kind_of
+from mjpeg_restore.sinks.target import kind_of, linked, timed
 
 Format = Literal["rtsp", "tcp", "udp", "v4l2", "y4m", "raw", "ts", "pictures", "picture", "hls", "video"]
 
@@ -122,18 +123,24 @@ class Target:
         return os.path.realpath(_STANDARD_OUTPUT if self.is_standard_output else self.where)
 
 
-def following(target: str) -> str:
-    """The target of a sink that goes on for one of this target, which failed or ended: a recording that is there keeps
-    its name, and what follows is called `NAME-2.EXTENSION`.
+def following(target: str, settings: OutputSettings) -> str:
+    """The target to open after a sink of this one has failed or ended: for a recording in a single file another name,
+    with the time in it, as the file that is there is to be kept; else the same.
+
+    Args:
+        target: see `open_sink`.
+        settings: of the sink.
 
     Raises:
         SinkError: see `Target.parse`.
     """
-    found = Target.parse(target, OutputSettings())
-    is_recording = found.format in ("y4m", "raw", "video") and not found.is_pipe
-    if not (is_recording and os.path.lexists(found.where)):
+    found = Target.parse(target, settings)
+    is_single = not (found.is_pipe or settings.segment or settings.new_file_on_resize)
+    if found.format not in ("y4m", "raw", "video") or not is_single or not os.path.lexists(found.where):
         return target
-    return target.removesuffix(found.where) + another(found.where)
+    path = Path(found.where)
+    name, _ = timed(linked(path).parent / path.name, datetime.now(UTC))
+    return f"{target.removesuffix(found.where)}{name}"
 
 
 def within(folder: str | os.PathLike[str], target: str) -> str:

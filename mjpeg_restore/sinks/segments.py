@@ -12,12 +12,9 @@ from pathlib import Path
 
 from mjpeg_restore.frames import Frame, Picture, Sampling, SoundPacket
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings
-from mjpeg_restore.sinks.target import kind_of, part_name
+from mjpeg_restore.sinks.target import MILLISECOND, timed
 from mjpeg_restore.sinks.video import VideoFile
 from mjpeg_restore.sound import SoundTrack
-
-_FORMAT = "%Y%m%dT%H%M%S.%f"
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Segments(BaseSink):
@@ -139,14 +136,9 @@ class Segments(BaseSink):
     def _next_path(self) -> Path:
         """A free name with the present time, after all others of the run."""
         now = datetime.now(UTC)
-        moment = max(now - timedelta(microseconds=now.microsecond % 1000), self._moment + _MILLISECOND)
-        while True:
-            name = f"{self._path.stem}-{moment.strftime(_FORMAT)[:-3]}Z{self._path.suffix}"
-            path = self._path.with_name(name)
-            if kind_of(path) == kind_of(part_name(path)) == "nothing":
-                self._moment = moment
-                return path
-            moment += _MILLISECOND
+        moment = max(now - timedelta(microseconds=now.microsecond % 1000), self._moment + MILLISECOND)
+        path, self._moment = timed(self._path, moment)
+        return path
 
 
 def _shape(picture: Picture) -> tuple[int, int, Sampling]:

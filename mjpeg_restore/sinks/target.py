@@ -10,7 +10,7 @@ import stat
 import sys
 import time
 from collections.abc import Generator, Iterable
-from itertools import count
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -19,6 +19,9 @@ from mjpeg_restore.errors import SinkError, reason_of
 _log = logging.getLogger(__name__)
 
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+MILLISECOND = timedelta(milliseconds=1)
+_TIME = "%Y%m%dT%H%M%S.%f"
 
 _LOOK = 0.02
 """Seconds from one look for a named pipe's reader to the next."""
@@ -42,11 +45,19 @@ def kind_of(target: Path) -> Literal["nothing", "file", "folder", "stream"]:
     return "stream" if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) else "file"
 
 
-def another(path: str) -> str:
-    """A name that nothing has yet, for a file that is not to replace one: NAME-2.EXTENSION, or with a larger number."""
-    stem, extension = os.path.splitext(path)
-    names = (f"{stem}-{number}{extension}" for number in count(2))
-    return next(name for name in names if not os.path.lexists(name))
+def timed(path: Path, moment: datetime) -> tuple[Path, datetime]:
+    """A name that nothing has yet, with the time in it, for a file that is to replace none:
+    `out-20261126T194115.250Z.mp4`; and that time.
+
+    Args:
+        path: folder, beginning of the name, and extension.
+        moment: UTC; if the name is taken, it becomes the next millisecond whose name is not.
+    """
+    while True:
+        found = path.with_name(f"{path.stem}-{moment.strftime(_TIME)[:-3]}Z{path.suffix}")
+        if kind_of(found) == kind_of(part_name(found)) == "nothing":
+            return found, moment
+        moment += MILLISECOND
 
 
 def open_pipe(target: str) -> BinaryIO:

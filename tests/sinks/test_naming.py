@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.sinks import OutputSettings, Target, following, joined
+from mjpeg_restore.sinks import OutputSettings, SegmentLimit, Target, following, joined
 from tests.lacking import needs_named_pipes
 
 DEFAULT = OutputSettings()
@@ -74,26 +75,36 @@ def test_names_for_messages_have_no_passwords_and_files_keep_theirs() -> None:
     assert Target.parse("a b#1.mp4", DEFAULT).name == "a b#1.mp4"
 
 
-@pytest.mark.parametrize(
-    ("name", "taken", "follows"),
-    [
-        ("a.y4m", [], "a.y4m"),
-        ("a.y4m", ["a.y4m"], "a-2.y4m"),
-        ("raw:a.tar.bin", ["a.tar.bin", "a.tar-2.bin"], "raw:a.tar-3.bin"),
-        ("a.mp4", ["a.mp4"], "a-2.mp4"),
-        ("a.m3u8", ["a.m3u8"], "a.m3u8"),
-        ("a/", ["a-2"], "a/"),
-        ("-", [], "-"),
-        ("rtsp://me:secret@host/a.mp4", [], "rtsp://me:secret@host/a.mp4"),
-    ],
-)
-def test_what_follows_a_recording_has_another_name(
-    name: str, taken: list[str], follows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["a.y4m", "y4m:a.y4m", "raw:a.tar.bin", "a.mp4", ".hidden.mkv"])
+def test_what_follows_a_recording_has_the_time_in_its_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for one in taken:
-        (tmp_path / one).touch()
-    assert following(name) == follows
+    assert following(name, DEFAULT) == name  # nothing is there yet
+    prefix, path = name.rpartition(":")[0], Path(name.rpartition(":")[2])
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "file").touch()
+    path.symlink_to("disk/file")
+    found = Target.parse(following(name, DEFAULT), DEFAULT)
+    assert found.format == Target.parse(name, DEFAULT).format
+    assert found.name == f"{prefix}:{found.where}" if prefix else found.where
+    assert Path(found.where).parent == tmp_path / "disk"
+    assert re.fullmatch(re.escape(path.stem) + r"-[0-9]{8}T[0-9]{6}\.[0-9]{3}Z" + path.suffix, Path(found.where).name)
+
+
+@pytest.mark.parametrize("name", ["a.m3u8", "a.png", "a/", "-", "rtsp://me:secret@host/a.mp4"])
+def test_other_targets_stay_as_they_are(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for one in ("a.m3u8", "a.png"):
+        Path(one).touch()
+    assert following(name, DEFAULT) == name
+
+
+def test_segments_keep_the_beginning_of_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.touch()
+    assert following(str(path), OutputSettings(segment=SegmentLimit(seconds=60))) == str(path)
+    assert following(str(path), OutputSettings(new_file_on_resize=True)) == str(path)
 
 
 @pytest.mark.parametrize("url", ["srt://h:1", "rtmp://h/x", "http://h/x", "whip://h"])

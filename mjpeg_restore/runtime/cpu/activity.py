@@ -165,6 +165,8 @@ class Activity:
         """Cells that had agreed for some frames before the last one."""
         self._changed = np.zeros(shape, np.bool_)
         """Cells that had changed in the last frame: that disagreed, and not by chance."""
+        self._stands = False
+        """Whether most of the picture stood still in the last frame."""
         self._observation = 0.0
         """Evidence of the last frame."""
         self._seen = np.zeros((rows, columns, 64), np.int16)
@@ -194,7 +196,8 @@ class Activity:
         for (coefficients, table), state, side, limits in zip(frame, states, self._sides, self._limits, strict=True):
             changed |= _cells(limits.moved(coefficients, table, state), side, changed.shape)
         changed = self._confirmed(changed, frame[0][1]) | self._drifts(*frame[0], states[0])
-        if self._fades() or _share(changed) > _NEARLY_ALL:
+        fades, self._stands = self._fades(frame[0][1]), _share(changed) < 1 - _MOSTLY
+        if fades or _share(changed) > _NEARLY_ALL:
             changed[:] = True
         finer = self._count_anew(frame[0][1])
         self._settled = self._frames >= _SETTLED
@@ -266,14 +269,15 @@ class Activity:
             self._correlation = self._drift.follow(coefficients, table, state, lag)
         return self._correlation > DRIFTING
 
-    def _fades(self) -> bool:
+    def _fades(self, table: NDArray[np.uint16]) -> bool:
         """Whether luma has lost contrast, but for what has been covered, and a part that drifts."""
-        luma, drifts = self._limits[0], self._correlation > DRIFTING
-        without = luma.replaced
+        luma, drifts, step = self._limits[0], self._correlation > DRIFTING, lowest_step(table)
+        counts = ~luma.replaced & bool(lag_for(table))
         if _share(drifts) < _NEARLY_ALL:
-            without = without | _blocks(drifts, self._sides[0], without.shape)
-        shown, clear = (float(values[~without].sum()) for values in luma.contrast)
-        return self._contrast.follow(shown, clear, lit=self.changes_of_light[0])
+            counts &= ~_blocks(drifts, self._sides[0], counts.shape)
+        shown, clear = (np.where(counts, values, np.float32(0)) for values in luma.contrast)
+        scatter = max(1 / 4, luma.noise / step**2 + 1 / 12)  # between two cells, or across several of them
+        return self._contrast.follow(shown, clear, scatter, lit=self.changes_of_light[0])
 
     def _spread(self, values: NDArray[np.float32]) -> NDArray[np.floating]:
         """Means over cells and some around them, of numbers of luma's blocks."""
@@ -291,14 +295,14 @@ class Activity:
         Returns:
             States that are valid until it is called again.
         """
-        held, stands = trust(self._correlation) * self._contrast.trust, _share(self._changed) < 1 - _MOSTLY
+        held = trust(self._correlation) * self._contrast.trust
         luma = self._limits[0].replaced
         covered = _cells(luma, self._sides[0], self._frames.shape)  # chroma has few outlines of its own
         found = list(states)
         for index, (state, side, limits) in enumerate(zip(states, self._sides, self._limits, strict=True)):
             shape = state.mean.shape[:2]
             without = luma if index == 0 else _blocks(covered, side, shape)
-            if stands:
+            if self._stands:
                 without = without | (limits.gone & _blocks(self._settled, side, shape))
             share = np.where(without, 0, _blocks(held, side, shape))
             if (share < 1).any():
@@ -360,8 +364,8 @@ class _Limits:
         far: blocks of the last frame that are farther, alone or with those around them, than noise explains.
         gone: blocks of the last frame that are very far; none where steps are coarse: there, few are far of many that
             move slowly.
-        contrast: of each block how much of what is clear in the means is in the last frame, and how much there is,
-            squared steps.
+        contrast: of each block the sum of products of its clear means and the last frame's coefficients, and that of
+            the squares of these means, in squared steps.
         replaced: blocks of the last frame that show something else than before, whatever the gate believes. It judges
             each coefficient, and one that was small before agrees with the 0 of what is smooth: so the outlines of what
             was there would shine through whatever covers it.
