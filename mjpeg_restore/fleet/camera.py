@@ -96,7 +96,7 @@ class Surroundings:
     open: Opener = open_camera
     changed: Callable[[], None] = lambda: None
     """Called from a camera's thread when it has ended for good."""
-    begun: dict[tuple[str, str], Stills | None] = field(default_factory=dict[tuple[str, str], "Stills | None"])
+    begun: dict[tuple[str, str], Stills | None] = field(default_factory=dict[tuple[str, str], Stills | None])
     """Outputs that were opened, by camera and target; each with its sink if it is a folder of pictures. A run that
     follows replaces no recording of those before, and what others have left there is not touched."""
 

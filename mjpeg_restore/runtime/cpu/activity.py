@@ -35,6 +35,7 @@ from mjpeg_restore.runtime.cpu.state import (
     SENSOR,
     ComponentState,
     compare,
+    dithered,
     doubted,
     observation,
     stray,
@@ -86,11 +87,10 @@ _STRAYED, _LEAST_STEP = 0.3, 12
 Where steps are fine, what is kept of a still scene is better than what the network makes of it."""
 _NOISE_STRAYS = 4.0
 """Twice what noise makes of that on average: a mean of n frames has its n-th part, as had the one that was seen."""
-_NOISE_HIDES, _SCATTERED = 2.0, 0.3
+_NOISE_HIDES = 2.0
 """Means that have moved by less than twice a frame's noise are not to be seen, either: what is seen anew is judged
-anew, and what is forgotten then costs more than a mean that lags. The noise of a coefficient counts in full where its
-deviation is this share of a step or more, so that the mean of many frames is much better than a single one, and less
-where it is smaller."""
+anew, and what is forgotten then costs more than a mean that lags. The noise of a coefficient counts as far as the mean
+of many frames is better by it than a single one: `dithered`."""
 _HEARD = 0.15
 """Deviation of noise, in steps of DC coefficients, from which on what the network added to means fits them in another
 light, too. Where they are hardly moved by noise, it depends on where in their cells they are."""
@@ -235,7 +235,7 @@ class Activity:
         shown = np.ascontiguousarray(_blocks(self._shown, self._sides[0], shape))
         distance = stray(coefficients, units, state, self._seen, shown)
         noise = self._limits[0].noise / np.square(units.astype(np.float64))  # of a frame
-        heard = np.minimum(1, self._limits[0].noise ** 0.5 / (_SCATTERED * table))
+        heard = dithered(table, self._limits[0].noise)
         wandered = _NOISE_STRAYS * float(noise.sum()) / self._computed.clip(1, LONGEST)
         limit = _STRAYED + np.maximum(wandered, _NOISE_HIDES * float((noise * heard).sum()))
         return _cells(distance > _blocks(limit, self._sides[0], shape), self._sides[0], self._frames.shape)
@@ -271,12 +271,16 @@ class Activity:
 
     def _fades(self, table: NDArray[np.uint16]) -> bool:
         """Whether luma has lost contrast, but for what has been covered, and a part that drifts."""
-        luma, drifts, step = self._limits[0], self._correlation > DRIFTING, lowest_step(table)
-        counts = ~luma.replaced & bool(lag_for(table))
-        if _share(drifts) < _NEARLY_ALL:
-            counts &= ~_blocks(drifts, self._sides[0], counts.shape)
-        shown, clear = (np.where(counts, values, np.float32(0)) for values in luma.contrast)
-        scatter = max(1 / 4, luma.noise / step**2 + 1 / 12)  # between two cells, or across several of them
+        luma, drifts = self._limits[0], self._correlation > DRIFTING
+        shown = clear = np.zeros((1, 1), np.float32)
+        if lag_for(table):  # where steps are fine each block shows by itself what it loses
+            counts = ~luma.replaced
+            if _share(drifts) < _NEARLY_ALL:
+                counts &= ~_blocks(drifts, self._sides[0], counts.shape)
+            shown, clear = (np.where(counts, values, np.float32(0)) for values in luma.contrast)
+        scatter = max(
+            1 / 4, luma.noise / lowest_step(table) ** 2 + 1 / 12
+        )  # between two cells, or across several of them
         return self._contrast.follow(shown, clear, scatter, lit=self.changes_of_light[0])
 
     def _spread(self, values: NDArray[np.float32]) -> NDArray[np.floating]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu.state import SCATTERED, UNIT, ComponentState
+from mjpeg_restore.runtime.cpu.state import UNIT, ComponentState, dithered
 
 _LEVEL = 1024.0
 """Light of a block of luma is its DC coefficient and this, grey levels: JPEG shifts samples by 128. Where black is 16,
@@ -181,8 +181,7 @@ def _reach(table: NDArray[np.uint16], noise: float) -> float:
 def _unknown(table: NDArray[np.uint16], noise: float) -> float:
     """How far from a DC coefficient its mean may be, grey levels: what noise does not carry into the next cell now and
     then may be anywhere in its own."""
-    step = float(table[0])
-    return step / 2 * max(0.0, 1 - noise**0.5 / (SCATTERED * step))
+    return float(table[0]) / 2 * (1 - float(dithered(table[:1], noise)[0]))
 
 
 def _dc(blocks: NDArray[np.int16], step: float) -> NDArray[np.float32]:

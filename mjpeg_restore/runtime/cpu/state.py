@@ -104,6 +104,17 @@ class ComponentState:
         return ComponentState(unneeded.mean, unneeded.evidence, self.correction)
 
 
+def dithered(steps: NDArray[np.uint16], noise: float) -> NDArray[np.floating]:
+    """How well the mean of many frames tells where in their cells coefficients lie, 0..1: as well as can be where the
+    deviation of the noise is `SCATTERED` of a step or more, and not at all without any.
+
+    Args:
+        steps: of the coefficients, grey levels.
+        noise: variance of the sensor's noise, grey levels^2.
+    """
+    return np.minimum(1, noise**0.5 / (SCATTERED * steps))
+
+
 @of_table
 def observation(table: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Evidence of one frame by its table `[64]`: the inverse variance of a dequantised coefficient."""
