@@ -297,13 +297,19 @@ class Plan:
         """Have layers computed after those before, at the plan's cells."""
         self._layers += layers
 
-    def compute(self, cells: Cells, team: Team = ALONE) -> None:
-        """Compute all layers at these cells; the result does not depend on the team."""
+    def compute(self, cells: Cells, team: Team = ALONE, last: Sequence[Computation] = ()) -> None:
+        """Compute all layers at these cells; the result does not depend on the team.
+
+        Args:
+            cells: the wanted ones.
+            team: computes.
+            last: layers of this picture alone, which follow the others.
+        """
         assert native is not None
         np.copyto(self.cells, cells)
         for one in self._cleared:
             native.fill(*one)
-        compute(self._layers, team)
+        compute([*self._layers, *last], team)
 
 
 def compute(layers: Sequence[Computation], team: Team = ALONE) -> None:

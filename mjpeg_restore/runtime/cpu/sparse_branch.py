@@ -54,20 +54,19 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Memory for a branch of the network: what enters, its first features, later ones, and the residual."""
+    """Memory for a branch of the network: what enters, its first features, and later ones."""
 
     planes: NDArray[np.float32]
     entered: NDArray[np.float32]
     fine: Features
     coarse: Features | None
-    phases: NDArray[np.float16]
 
     @property
     def nbytes(self) -> int:
         """Bytes of its arrays."""
         features = [self.fine, *([self.coarse] if self.coarse else [])]
         arrays = [array for one in features for array in (one.sums, one.rounded, one.hidden)]
-        return sum(array.nbytes for array in (self.planes, self.entered, self.phases, *arrays))
+        return sum(array.nbytes for array in (self.planes, self.entered, *arrays))
 
 
 class _Residual:
@@ -190,17 +189,19 @@ class Branch:
         samples = ENTER * grid.high + 2 * BORDER, ENTER * grid.wide + 2 * BORDER
         hidden = next(block.hidden for block in self._blocks if isinstance(block, _Residual))
         coarse = next((block for block in self._blocks if isinstance(block, _Coarse)), None)
-        places = grid.high // ENTER, grid.wide // ENTER
         return Memory(
             aligned((planes, *samples), np.float32),
             grid.numbers(channels),
             Features.new(grid, channels, hidden),
             coarse and Features.new(grid.coarser(2, 2), coarse.inner, coarse.block.hidden),
-            np.zeros((*places, self._components, PHASES**2), np.float16),
         )
 
+    def phases(self, grid: Grid) -> NDArray[np.float16]:
+        """Memory for the residual of such pictures, `[grid.high / ENTER, grid.wide / ENTER, components, PHASES**2]`."""
+        return np.zeros((grid.high // ENTER, grid.wide // ENTER, self._components, PHASES**2), np.float16)
+
     def lay_out(self, plan: Plan, tables: NDArray[np.uint16], memory: Memory, guide: Guide | None = None) -> None:
-        """Add the layers that compute the residual of what is in the memory's planes.
+        """Add the layers between what is in the memory's planes and what `predicted` takes.
 
         Args:
             plan: of the picture.
@@ -229,8 +230,17 @@ class Branch:
             elif coarse:
                 plan.add(*block.layers(source, fine, coarse, cells, following.step))
             source = fine.sums
-        places = fine.grid.coarser(ENTER, ENTER).within()
-        plan.add(self._predict(fine.rounded, cells, places, halves=memory.phases))
+
+    def predicted(self, memory: Memory, cells: Cells, phases: NDArray[np.float16]) -> Computation:
+        """The last layer, that computes the residual of a picture.
+
+        Args:
+            memory: of the picture.
+            cells: wanted ones.
+            phases: filled there.
+        """
+        places = memory.fine.grid.coarser(ENTER, ENTER).within()
+        return self._predict(memory.fine.rounded, cells, places, halves=phases)
 
     def _of_scale(self, scale: tuple[int, int] | None) -> Callable[[NDArray[np.uint16]], tuple[Layer, Layer | None]]:
         return of_table(partial(self._of_tables, scale))

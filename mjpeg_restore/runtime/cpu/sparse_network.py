@@ -50,15 +50,17 @@ class SparseNetwork:
         self._significance = None
         if "significance.shares.weight" in named:
             self._significance = _map(named("significance.shares.weight"), named("significance.shares.bias"))
-        self._memory = Lent(self._new)
+        self._memory, self._residuals = Lent(self._new), Lent(self._residual)
 
     def nbytes(self, grids: Grids) -> int:
         """Bytes of memory for a picture whose components have so many blocks."""
-        return self._memory.nbytes(grids)
+        return self._memory.nbytes(grids) + self._residuals.nbytes(grids)
 
     @contextmanager
     def run(self, components: Sequence[Component], cells: Cells, team: Team = ALONE) -> Generator[list[Phases]]:
         """Lend the residual of each component, at the wanted cells; elsewhere it is whatever it was.
+
+        While it is lent, other pictures may be computed in the memory for what is before it, which is 30 times as much.
 
         Args:
             components: of a picture.
@@ -67,18 +69,22 @@ class SparseNetwork:
         """
         grids = tuple(coefficients.shape[:2] for coefficients, *_ in components)
         tables = np.stack([table for _, table, *_ in components])
-        with self._memory(grids) as picture:
-            near = blocks_of(widened(cells), grids)
-            self._enter(components[:1], near, picture.luma, 0, team)
-            found: list[Phases] = [(picture.luma.phases, 1, 0)]
-            if chroma := picture.chroma:
-                self._enter(components[1:], near, chroma, 1, team)
-                found += [(chroma.phases, 2, 0), (chroma.phases, 2, 1)]
-            self._plan(picture, tables, grids).compute(cells, team)
+        with self._residuals(grids) as residual:
+            with self._memory(grids) as picture:
+                near, plan = blocks_of(widened(cells), grids), self._plan(picture, tables, grids)
+                self._enter(components[:1], near, picture.luma, 0, team)
+                last = [self._luma.predicted(picture.luma, plan.cells, residual.luma)]
+                found: list[Phases] = [(residual.luma, 1, 0)]
+                if self._chroma and picture.chroma and residual.chroma is not None:
+                    self._enter(components[1:], near, picture.chroma, 1, team)
+                    last.append(self._chroma.predicted(picture.chroma, plan.cells, residual.chroma))
+                    found += [(residual.chroma, 2, 0), (residual.chroma, 2, 1)]
+                plan.compute(cells, team, last)
             yield found
 
     def _plan(self, picture: _Picture, tables: NDArray[np.uint16], grids: Grids) -> Plan:
-        """How the residual of what has entered is computed with these tables: as for the last frame, if it had them."""
+        """How what has entered is computed with these tables, up to the residual: as for the last frame, if it had
+        them."""
         if picture.plan is None or not np.array_equal(picture.tables, tables):
             plan = Plan(cells_of(grids))
             self._luma.lay_out(plan, tables[:1], picture.luma)
@@ -109,15 +115,19 @@ class SparseNetwork:
             team.divide(partial(_enter, *planes), near[first + index])
 
     def _new(self, grids: Grids) -> _Picture:
-        down, across = (_FEATURES * length for length in cell(grids))
-        grid = Grid(_FEATURES * grids[0][0], _FEATURES * grids[0][1], down, across, (REACH, REACH))
+        grid = _grid(grids)
         chroma = self._chroma.memory(grid.coarser(*subsampling(grids))) if self._chroma else None
         return _Picture(self._luma.memory(grid), chroma)
+
+    def _residual(self, grids: Grids) -> _Residual:
+        grid = _grid(grids)
+        chroma = self._chroma.phases(grid.coarser(*subsampling(grids))) if self._chroma else None
+        return _Residual(self._luma.phases(grid), chroma)
 
 
 @dataclass(slots=True)
 class _Picture:
-    """Memory for a picture, and how a residual is computed in it, with the tables of the last frame."""
+    """Memory for a picture, and how it is computed in it up to the residual, with the tables of the last frame."""
 
     luma: Memory
     chroma: Memory | None
@@ -128,6 +138,25 @@ class _Picture:
     def nbytes(self) -> int:
         """Bytes of both branches."""
         return self.luma.nbytes + (self.chroma.nbytes if self.chroma else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Residual:
+    """Memory for the residual of a picture."""
+
+    luma: NDArray[np.float16]
+    chroma: NDArray[np.float16] | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of both branches."""
+        return self.luma.nbytes + (0 if self.chroma is None else self.chroma.nbytes)
+
+
+def _grid(grids: Grids) -> Grid:
+    """Where the features of luma lie, of pictures whose components have so many blocks."""
+    down, across = (_FEATURES * length for length in cell(grids))
+    return Grid(_FEATURES * grids[0][0], _FEATURES * grids[0][1], down, across, (REACH, REACH))
 
 
 def _enter(
