@@ -221,15 +221,16 @@ def compared(
     table: NDArray[np.uint16],
     state: ComponentState,
     noise: float,
-) -> tuple[NDArray[np.float64], Blocks, NDArray[np.bool_]]:
-    """Distance, and each coefficient's spread and whether it counts, as of `state.compare`."""
+) -> tuple[NDArray[np.float64], Blocks, NDArray[np.bool_], Blocks]:
+    """Distance, and each coefficient's spread, whether it counts, and what of that is the means', as of
+    `state.compare`."""
     steps, known = table.astype(float), state.evidence.astype(float)
     away = np.abs(coefficients * steps - means(state))
     growth = 1 + observation(table) / np.maximum(known, 2.0**-20)
     distance = np.maximum(away - steps / 2, 0) ** 2 / (noise * growth + steps**2 / 12)
     spread = away**2 / growth - (steps**2 / 12 - systematic(table, noise))
     counts = (np.abs(means(state)) > steps) & (table <= 40)
-    return np.where(known[..., 0] > 0, distance.sum(axis=2), UNKNOWN), spread, counts
+    return np.where(known[..., 0] > 0, distance.sum(axis=2), UNKNOWN), spread, counts, counts * (1 - 1 / growth)
 
 
 def in_common(
@@ -251,7 +252,7 @@ def learnt(
     after: NDArray[np.float16],
 ) -> History:
     """The history after a frame that was computed whole, by the evidence after it."""
-    _, spread, counts = compared(coefficients, table, before, history.noise)
+    _, spread, counts, _ = compared(coefficients, table, before, history.noise)
     known, now, one = before.evidence.astype(float), after.astype(float), observation(table)
     shares = np.where(known > one / 16, (now - one) / np.maximum(known, LEAST), 0)[..., FIRST]
     tells = counts & (shares.mean(axis=2, keepdims=True) > BELIEVED)

@@ -238,7 +238,7 @@ def state(data: bytes) -> None:
     with suppress(ValueError):
         known, tables = (some(np.int16), some(np.float16)), (some(np.float32, 64), some(np.float32, 64))
         found = some(np.float32, blocks), some(np.float32, blocks), some(np.float32, blocks)
-        shared = some(np.float32, blocks), some(np.float32, blocks)
+        shared = some(np.float32, blocks), some(np.float32, blocks), some(np.float32, blocks)
         native.compare(*frame(), *known, *tables, some(np.float32, 64), *found, *shared, *last, number)
     with suppress(ValueError):
         known, products = (some(np.int16), some(np.float16)), some(np.float32, 3 * blocks)

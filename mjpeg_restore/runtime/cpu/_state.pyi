@@ -133,6 +133,7 @@ def compare(
     distance: NDArray[np.float32],
     spread: NDArray[np.float32],
     number: NDArray[np.float32],
+    of_means: NDArray[np.float32],
     common: NDArray[np.float32],
     energy: NDArray[np.float32],
     high: int,

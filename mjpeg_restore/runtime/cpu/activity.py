@@ -29,10 +29,12 @@ from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, lag_for, lowest_ste
 from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, adapted
 from mjpeg_restore.runtime.cpu.light import brighten, brightened, change_of_light
 from mjpeg_restore.runtime.cpu.part_sizes import unit
+from mjpeg_restore.runtime.cpu.quieter import Quieter, Seen
 from mjpeg_restore.runtime.cpu.state import (
     LEAST,
     LONGEST,
     SENSOR,
+    Compared,
     ComponentState,
     compare,
     dithered,
@@ -59,6 +61,8 @@ _FEWEST = 32
 _GROUP, _GROUPS = 16, 4
 """Blocks whose deviations are averaged before a median is taken, and the fewest such groups: few coefficients of a
 block tell of the noise, and many of them do not deviate at all."""
+_OF_MEDIAN = 1.25
+"""Standard error of a median of normal numbers, in that of their mean."""
 _ONCE, _TWICE = (7.0, 5.0), (3.5, 3.0)
 """Noise carries hardly a block, nor the mean of 3x3 blocks, farther than so many times the way from the median to the
 ninth decile; and hardly twice, in a frame and in the next one, farther than so many times."""
@@ -94,6 +98,8 @@ of many frames is better by it than a single one: `dithered`."""
 _HEARD = 0.15
 """Deviation of noise, in steps of DC coefficients, from which on what the network added to means fits them in another
 light, too. Where they are hardly moved by noise, it depends on where in their cells they are."""
+_UNSTEADY, _FOR = 0.01, 8
+"""Change of luma's light from which on, for so many frames, frames deviate from their means by more than noise."""
 _MOVES_CHROMA = 0.005
 """Change of luma's light from which on chroma, whose means are moved with it, counts as in another light, too."""
 _EVERY = 32
@@ -165,6 +171,10 @@ class Activity:
         """Cells that had agreed for some frames before the last one."""
         self._changed = np.zeros(shape, np.bool_)
         """Cells that had changed in the last frame: that disagreed, and not by chance."""
+        self._brighter = 0.0
+        """Change of the last frame's light, as a share of it."""
+        self._unsteady = 0
+        """Frames to come in whose means there is another light, or more contrast."""
         self._stands = False
         """Whether most of the picture stood still in the last frame."""
         self._observation = 0.0
@@ -194,9 +204,12 @@ class Activity:
         """
         changed = np.zeros(self._frames.shape, np.bool_)
         for (coefficients, table), state, side, limits in zip(frame, states, self._sides, self._limits, strict=True):
-            changed |= _cells(limits.moved(coefficients, table, state), side, changed.shape)
+            moved = limits.moved(coefficients, table, state, steady=self._unsteady == 0)
+            changed |= _cells(moved, side, changed.shape)
         changed = self._confirmed(changed, frame[0][1]) | self._drifts(*frame[0], states[0])
         fades, self._stands = self._fades(frame[0][1]), _share(changed) < 1 - _MOSTLY
+        unsteady = fades or self._brighter > _UNSTEADY
+        self._unsteady = _FOR if unsteady else max(0, self._unsteady - 1)
         if fades or _share(changed) > _NEARLY_ALL:
             changed[:] = True
         finer = self._count_anew(frame[0][1])
@@ -216,6 +229,7 @@ class Activity:
             states: of each component before the frame.
         """
         change = change_of_light(frame, states, self.noise)
+        self._brighter = abs(change.brighter)
         self.changes_of_light = (
             change.brighter != 0,
             *(abs(change.brighter) > _MOVES_CHROMA or tint != 0 for tint in change.tints),
@@ -385,11 +399,13 @@ class _Limits:
         self.far = self.gone = self.replaced = np.zeros((0, 0), np.bool_)
         self._agree = np.zeros((0, 0), np.bool_)
         self.contrast = (np.zeros((0, 0), np.float32),) * 2
+        self._quieter = Quieter()
 
     def moved(
-        self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState
+        self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState, *, steady: bool
     ) -> NDArray[np.bool_]:
-        """The blocks that noise alone cannot have carried so far.
+        """The blocks that noise alone cannot have carried so far, or that are new as it has fallen, in a scene whose
+        light and contrast are `steady`.
 
         What is beside something that moves may stand still: so a block that is far by itself counts for nothing in the
         means of 3x3 blocks. It does count where the limits are learnt, or they would never reach a noise beyond them.
@@ -414,7 +430,24 @@ class _Limits:
         self.far = (widened(far) if coarse else far) | far_around | self.replaced
         moved = self.far | again
         self._agree = ~moved
+        known, seen = (coefficients, table, state), self._seen(found)
+        quiet, noise = self._quieter.follow(*known, self._agree, self.noise, seen)
+        if steady and quiet is not None:
+            self.noise = noise
+            self.replaced, self.far = self.replaced | quiet, self.far | quiet
+            moved |= quiet
+            self._agree &= ~quiet
         return moved
+
+    def _seen(self, found: Compared) -> Seen | None:
+        """What the blocks of a frame that agree tell of its noise."""
+        sums = (_grouped(values[self._agree]) for values in (found.spread, found.number, found.of_means))
+        spread, number, of_means = sums
+        telling = number - of_means >= _GROUP / 2
+        if np.count_nonzero(telling) < _GROUPS:
+            return None
+        each = (spread - np.float32(self.noise) * of_means)[telling] / (number - of_means)[telling]
+        return Seen(_median(each), _OF_MEDIAN * float(each.std()) / len(each) ** 0.5)
 
     def learn(self, still: NDArray[np.bool_], steady: NDArray[np.bool_]) -> None:
         """Learn from the blocks of the frame that are still; the noise from those that agree as well, if steady.

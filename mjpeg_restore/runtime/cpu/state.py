@@ -167,6 +167,8 @@ class Compared(NamedTuple):
         distance: squares of the deviations beyond half a step, in units of their variance, or `UNKNOWN`.
         spread: squares of those that tell of the noise, less the quantiser's share, in grey levels^2 of a frame.
         number: how many these are.
+        of_means: the share of that which noise of the means made, and not the frame's: one less the past's share in a
+            mean of past and frame, summed over them.
         common: products of the coefficients with their means, in steps^2: of those AC coefficients that a frame shows
             in spite of quantiser and noise, if it shows what the means of four frames or more show.
         energy: squares of these means, likewise.
@@ -175,6 +177,7 @@ class Compared(NamedTuple):
     distance: NDArray[np.float32]
     spread: NDArray[np.float32]
     number: NDArray[np.float32]
+    of_means: NDArray[np.float32]
     common: NDArray[np.float32]
     energy: NDArray[np.float32]
 

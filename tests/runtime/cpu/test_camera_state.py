@@ -631,11 +631,13 @@ def test_coarse_steps_have_told_less_than_their_evidence() -> None:
 def test_comparing_a_frame_with_its_state(case: Case, noise: float) -> None:
     coefficients, table, state = case
     before = copy_of(state)
-    distance, spread, count, common, energy = compare(*case, noise)
-    assert distance.dtype == spread.dtype == count.dtype == common.dtype == energy.dtype == np.float32
+    found = compare(*case, noise)
+    distance, spread, count, of_means, common, energy = found
+    assert all(one.dtype == np.float32 for one in found)
     assert_unchanged(state, before)
-    far, wide, counts = formulas.compared(*case, noise)
+    far, wide, counts, blurred = formulas.compared(*case, noise)
     np.testing.assert_array_equal(count, counts.sum(axis=2))
+    np.testing.assert_allclose(of_means, blurred.sum(axis=2), atol=1e-5 * 64)
     # A deviation is known to a share of the numbers that it is the difference of, and enters as its square.
     error = SINGLE * largest(*case)
     known, steps = state.evidence.astype(float), table.astype(float)
@@ -684,7 +686,7 @@ def test_a_frame_that_is_its_mean_is_no_distance_away() -> None:
     coefficients[np.abs(coefficients * table.astype(np.int32)) > 2000] = 0
     state.mean[coefficients == 0] = 0
     state.evidence[:] = 1
-    distance, spread, count, common, energy = compare(coefficients, table, state, 1.0)
+    distance, spread, count, _, common, energy = compare(coefficients, table, state, 1.0)
     np.testing.assert_allclose(common, energy, rtol=1e-5)
     assert (distance == 0).all()
     assert (spread[count > 0] < 0).all()  # less than the quantiser makes of any scene with noise

@@ -1,0 +1,143 @@
+"""What a camera's noise leaves in the means of its frames, once frames have far less of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mjpeg_restore.jpeg.tables import scaled_tables
+from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.quieter import Quieter, Seen
+from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, observation, take_still
+from tests.lacking import needs_native_state
+
+pytestmark = needs_native_state
+
+HIGH, WIDE = 24, 32
+FLAT = np.s_[:, : WIDE // 2]
+"""Blocks without any detail; the others have much of it."""
+ALL = np.ones((HIGH, WIDE), np.bool_)
+
+
+class Scene:
+    """A still scene, half of which is flat, as a camera codes it, and the means of its frames."""
+
+    def __init__(self, table: NDArray[np.uint16], seed: int = 1) -> None:
+        self.random, self.table = np.random.default_rng(seed), table
+        self.scene = self.random.laplace(0, 60 / (1 + np.arange(64) / 8), (HIGH, WIDE, 64))
+        self.scene[FLAT][..., 1:] = 0
+        self.state, self.number = ComponentState.empty(HIGH, WIDE), 0
+
+    def frame(self, noise: float) -> NDArray[np.int16]:
+        """The next frame, with noise of this deviation; after it, it is part of the means."""
+        seen = self.scene + self.random.normal(0, noise, self.scene.shape)
+        return np.rint(seen / self.table).astype(np.int16)
+
+    def take(self, coefficients: NDArray[np.int16]) -> None:
+        """Take a frame into the means."""
+        after = self.state.following()
+        take_still(coefficients, self.table, self.state, ALL, after, self.number)
+        self.state, self.number = after, self.number + 1
+
+    def follow(self, quieter: Quieter, noise: float, known: float, seen: Seen | None) -> NDArray[np.bool_] | None:
+        """What is new in the next frame, which is then taken into the means."""
+        coefficients = self.frame(noise)
+        new, _ = quieter.follow(coefficients, self.table, self.state, ALL, known, seen)
+        self.take(coefficients)
+        return new
+
+
+def table_of(step: int) -> NDArray[np.uint16]:
+    return np.full(64, step, np.uint16)
+
+
+def assert_flat(new: NDArray[np.bool_] | None) -> None:
+    assert new is not None
+    assert new[FLAT].mean() > 0.9
+    assert new[:, WIDE // 2 :].mean() < 0.1
+
+
+def test_what_is_flat_is_new_when_the_noise_has_fallen() -> None:
+    scene, quieter = Scene(table_of(24)), Quieter()
+    for _ in range(12):
+        assert scene.follow(quieter, 11.0, 121.0, Seen(118.0, 4.0)) is None
+    coefficients = scene.frame(2.0)
+    new, noise = quieter.follow(coefficients, scene.table, scene.state, ALL, 121.0, Seen(9.0, 2.0))
+    assert_flat(new)
+    assert noise == 9.0
+
+
+@pytest.mark.parametrize("seen", [Seen(31.0, 0.1), Seen(9.0, 11.0), Seen(60.0, 1.0)])
+def test_noise_that_may_be_as_it_was_has_not_fallen(seen: Seen) -> None:
+    scene, quieter = Scene(table_of(10)), Quieter()
+    for _ in range(12):
+        scene.follow(quieter, 11.0, 121.0, None)
+    assert quieter.follow(scene.frame(11.0), scene.table, scene.state, ALL, 121.0, seen) == (None, 121.0)
+
+
+def test_coarse_steps_tell_it_by_what_stays_in_its_cell() -> None:
+    scene, quieter = Scene(table_of(50)), Quieter()
+    for _ in range(20):
+        assert scene.follow(quieter, 12.0, 1.0, None) is None
+    rumour = np.abs(scene.state.mean[FLAT][..., 1:]).astype(float).mean()
+    assert rumour > 0.5  # of noise
+    assert_flat(scene.follow(quieter, 2.0, 1.0, None))
+    for _ in range(int(LONGEST) - 1):  # what is left in the others is no sign of another fall
+        assert scene.follow(quieter, 2.0, 1.0, None) is None
+
+
+@pytest.mark.parametrize("step", [30, 50, 120])
+@pytest.mark.parametrize("noise", [0.0, 1.0, 4.0, 16.0])
+def test_steady_noise_never_falls(step: int, noise: float) -> None:
+    scene, quieter = Scene(table_of(step), seed=step), Quieter()
+    assert all(scene.follow(quieter, noise, 1.0, None) is None for _ in range(200))
+
+
+def test_where_nothing_agrees_nothing_is_told() -> None:
+    scene, quieter = Scene(table_of(50)), Quieter()
+    for _ in range(20):
+        scene.follow(quieter, 16.0, 1.0, None)
+    found = quieter.follow(scene.frame(2.0), scene.table, scene.state, ~ALL, 1.0, None)
+    assert found == (None, 1.0)
+
+
+def test_a_camera_that_becomes_grey_has_no_colour_left() -> None:
+    scene, quieter = Scene(table_of(20)), Quieter()
+    scene.follow(quieter, 1.0, 1.0, None)
+    grey = np.zeros((HIGH, WIDE, 64), np.int16)
+    new, _ = quieter.follow(grey, scene.table, scene.state, ALL, 1.0, None)
+    assert new is not None
+    assert new.all()
+    assert quieter.follow(grey, scene.table, scene.state, ALL, 1.0, None)[0] is None  # it is grey already
+
+
+def test_a_grey_camera_with_a_spot_of_colour_may_lose_it() -> None:
+    scene, quieter = Scene(table_of(20)), Quieter()
+    scene.scene[:] = 0
+    scene.scene[0, :3] = 100
+    for noise in (0.0, 0.0):
+        assert scene.follow(quieter, noise, 1.0, None) is None
+    assert quieter.follow(np.zeros_like(scene.frame(0.0)), scene.table, scene.state, ALL, 1.0, None)[0] is None
+
+
+@pytest.mark.parametrize("quality", [20, 50, 80])
+def test_the_past_of_what_is_flat_counts_nothing_then(quality: int) -> None:
+    table = scaled_tables(quality)[0].reshape(64).astype(np.uint16)
+    scene, activity = Scene(table), Activity([(HIGH, WIDE)])
+    for number in range(24):
+        noise = 12.0 if number < 20 else 1.5
+        coefficients = scene.frame(noise)
+        before = activity.lit([(coefficients, table)], [scene.state])
+        cells = activity.choose([(coefficients, table)], before)
+        seen = activity.doubt(before)[0].evidence
+        activity.learn([(np.ones((HIGH, WIDE), np.float32) * (scene.state.evidence[..., 0] > 0))])
+        if number == 20:
+            # Alone, but for a block that happens to have been quiet.
+            assert cells[:, : WIDE // 4].mean() > 0.9
+            assert (seen[FLAT] == 0).all(axis=2).mean() > 0.8
+            assert seen[:, WIDE // 2 :].mean() > 5 * observation(table).mean()
+        elif number > 4:
+            assert (seen[FLAT] > 0).mean() > 0.9
+        scene.state = ComponentState(scene.state.mean, seen.copy(), scene.state.correction)
+        scene.take(coefficients)
