@@ -66,6 +66,11 @@ _X264_VALUES = {
     "tune": r"film|animation|grain|stillimage|psnr|ssim|fastdecode|zerolatency",
     "profile": r"baseline|main|high|high10|high422|high444",
 }
+IN_MPEG_TS = frozenset({"h264", "hevc"})
+"""Codecs, by FFmpeg's names, of files, streams and segments in MPEG-TS. FFmpeg writes VP9, FFV1 and others as data that
+nothing plays, and its encoders of MPEG-2 and MPEG-4 refuse the unit of time."""
+_NOT_IN_MOV = frozenset({"av1", "vp8", "vp9"})
+"""FFmpeg refuses these only when it writes the header."""
 _SMALLEST_SLICED = 8
 """Samples a side. FFmpeg 8 divides no 4:1:1 under this into slices, and no other sampling under 4."""
 _LEAST_SVT, _NARROW_SVT, _LONG_SVT = 4, 32, 64
@@ -123,7 +128,7 @@ def find_encoder(name: str, settings: OutputSettings | None = None) -> Encoder:
     """Look up an encoder and translate the settings' `crf`, `preset` and `live` into its own options.
 
     Raises:
-        SinkError: there is no video encoder of that name, it is not for live video, or a setting is out of its range.
+        SinkError: there is no video encoder of that name, or a setting is out of its range.
     """
     settings = settings or OutputSettings()
     crf = settings.crf
@@ -135,10 +140,6 @@ def find_encoder(name: str, settings: OutputSettings | None = None) -> Encoder:
     if codec is None or codec.type != "video":
         known = "h264, hevc, av1, vp9, ffv1, mjpeg"
         raise SinkError(f"no video encoder is called {name!r}: give {known} or another by FFmpeg's name")
-    if settings.live and name == "libsvtav1":
-        # SVT-AV1 4.1 without delay waited for itself in three of 2,500 recordings of 60 pictures, with one thread too.
-        message = "libsvtav1 is not for live video, in which no picture may wait for later ones: it may stop for ever"
-        raise SinkError(message, Hint("try {codec}", codec="vp9"))
     options = {**_DEFAULTS.get(name, {}), **(_LOW_DELAY.get(name, {}) if settings.live else {})}
     if crf is not None:
         if not (math.isfinite(crf) and crf >= 0):
@@ -155,18 +156,49 @@ def find_encoder(name: str, settings: OutputSettings | None = None) -> Encoder:
     return Encoder(codec, {**options, **_silence_banner(name, options)}, settings.live, settings.threads)
 
 
-def check_container(encoder: Encoder, format_name: str) -> None:
-    """Check that FFmpeg can store the codec in the container, before any work is done.
+def check_codec(encoder: Encoder, taker: str, codecs: frozenset[str]) -> None:
+    """Check that an output which takes few codecs, h264 among them, takes this one.
+
+    Args:
+        encoder: see `find_encoder`.
+        taker: the output, in the message.
+        codecs: what it takes, by FFmpeg's names.
 
     Raises:
-        SinkError: it cannot.
+        SinkError: it does not.
     """
+    if encoder.codec.canonical_name not in codecs:
+        known = " or ".join(sorted(codecs))
+        raise SinkError(f"{taker} takes {known}, not {encoder.name}", Hint("leave {codec} out", codec=None))
+
+
+def check_container(encoder: Encoder, format_name: str) -> None:
+    """Check that the container holds the codec, and that an encoder for live video is safe, before any work is done.
+
+    Raises:
+        SinkError: it does not, or is not.
+    """
+    if format_name == "mpegts":
+        check_codec(encoder, "MPEG-TS", IN_MPEG_TS)
+    if not _holds(format_name, encoder):
+        advice = "use another codec" if format_name == "matroska" else "use .mkv, or another codec"
+        raise SinkError(f"{format_name} does not hold {encoder.name}: {advice}")
+    if encoder.low_delay and encoder.name == "libsvtav1":  # last: the container holds VP9, too
+        # SVT-AV1 4.1 without delay waited for itself in three of 2,500 recordings of 60 pictures, with one thread too.
+        message = "libsvtav1 is not for live video, in which no picture may wait for later ones: it may stop for ever"
+        raise SinkError(message, Hint("try {codec}", codec="vp9"))
+
+
+def _holds(format_name: str, encoder: Encoder) -> bool:
+    """Whether FFmpeg can store the codec in the container."""
+    if format_name == "mov" and encoder.codec.canonical_name in _NOT_IN_MOV:
+        return False
     with av.open(os.devnull, "w", format=format_name) as probe:
         try:
             probe.add_stream(encoder.name)
-        except ValueError as error:
-            message = f"{format_name} does not hold {encoder.name}: use .mkv, or another codec"
-            raise SinkError(message) from error
+        except ValueError:
+            return False
+    return True
 
 
 def too_small_for_av1(encoder: Encoder, picture: Picture) -> bool:

@@ -78,7 +78,8 @@ def choose_format(
 
     Raises:
         SinkError: the extension or encoder is unknown, a setting is out of its range or has no effect on the encoder,
-            the container does not support the codec, or the container is AVI and the source live.
+            the container does not support the codec, or the source is live and the container AVI or the encoder
+            SVT-AV1.
     """
     format_name = _CONTAINERS.get(Path(path).suffix.lower())
     if format_name is None:

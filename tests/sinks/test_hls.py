@@ -256,8 +256,9 @@ def test_sound_is_in_the_segments(tmp_path: Path, output: Path) -> None:
 
 
 def test_codecs_that_players_do_not_take_are_refused(output: Path) -> None:
-    with pytest.raises(SinkError, match="HLS holds h264 or hevc, not libvpx-vp9: leave codec out"):
-        Hls(output / "a.m3u8", OutputSettings(codec="vp9"))
+    for codec in ("libvpx-vp9", "libsvtav1"):
+        with pytest.raises(SinkError, match=f"HLS takes h264 or hevc, not {codec}: leave codec out"):
+            Hls(output / "a.m3u8", OutputSettings(codec=codec))
     with pytest.raises(SinkError, match="no effect on HLS"):
         open_sink(output / "a.m3u8", OutputSettings(image_format="jpeg"))
 

@@ -232,6 +232,12 @@ def test_an_existing_file_is_kept_until_the_new_one_is_finished(output: Path) ->
         ("a.mp4", {"codec": "aac"}, "no video encoder is called 'aac'"),
         ("a.webm", {"codec": "h264"}, "webm does not hold libx264: use .mkv"),
         ("a.mov", {"codec": "ffv1"}, "mov does not hold ffv1"),
+        ("a.mov", {"codec": "av1"}, "mov does not hold libsvtav1: use .mkv, or another codec$"),
+        ("a.mkv", {"codec": "huffyuv"}, "matroska does not hold huffyuv: use another codec$"),
+        *(
+            ("a.ts", {"codec": codec}, "MPEG-TS takes h264 or hevc, not .*: leave codec out$")
+            for codec in ("vp9", "libvpx", "av1", "ffv1", "mjpeg", "huffyuv", "mpeg2video")
+        ),
         ("a.xyz", {}, r"no container has that extension; use one of .mp4"),
         ("none/a.mp4", {}, "No such file or directory.*create it"),
     ],
