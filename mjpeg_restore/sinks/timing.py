@@ -16,6 +16,9 @@ _DEFAULT_RATE = Fraction(25)
 _TICK = Fraction(1, 90_000)
 """Seconds per unit of MPEG-TS, and of H.264 in RTP."""
 
+_MATROSKA_TICK = Fraction(1, 1000)
+"""Seconds per unit of MKV and WebM."""
+
 _MIN_TIMESCALE = 10_000
 """Units a second, of MP4 and MOV."""
 
@@ -46,6 +49,8 @@ def container_time_base(format_name: str, time_base: Fraction, rate: Fraction) -
             return avi_time_base(time_base, rate)
         case "mpegts" | "hls" | "rtp":
             return _TICK
+        case "matroska" | "webm":
+            return max(time_base, _MATROSKA_TICK)  # the muxer would round finer ones, and times that differ be equal
         case _:
             return time_base
 

@@ -46,7 +46,7 @@ def test_the_error_has_the_encoders_reason(output: Path) -> None:
         ("mpeg4", "timebase"),
         ("mpeg2video", "MPEG-1/2 does not"),
     ):
-        sink = VideoFile(output / "a.mkv", OutputSettings(codec=codec))
+        sink = VideoFile(output / "a.mp4", OutputSettings(codec=codec))
         with pytest.raises(SinkError, match=rf"{codec} cannot be opened for 128x96 yuv420p \({reason} [^\n]*\): check"):
             sink.write(Frame(flat(time_base=Fraction(1, 90000))))
         sink.discard()
