@@ -111,6 +111,11 @@ class Encoder:
         return self.codec.reorder and b_frames != "0"
 
     @property
+    def limited_range_only(self) -> bool:
+        """True where the stream has no full range, and decoders take it for limited whatever the container says."""
+        return self.codec.canonical_name in {"vp8", "mpeg1video", "mpeg2video"}
+
+    @property
     def signals_range(self) -> bool:
         """True where the coded stream signals its range, so that the container need not."""
         return self.codec.canonical_name in {"h264", "hevc", "av1", "vp9", "mjpeg"}
@@ -119,7 +124,7 @@ class Encoder:
         """Whether samples are written in full range, for a container format and the user's choice."""
         if self.full_range_only:
             return True
-        if format_name in ("avi", "mov") and not self.signals_range:
+        if self.limited_range_only or (format_name in ("avi", "mov") and not self.signals_range):
             return False  # players show untagged video as limited range
         return wanted == "full"
 

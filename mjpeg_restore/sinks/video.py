@@ -147,12 +147,12 @@ class VideoFile(BaseSink):
     rounded up by one, the last column or row repeated: 163x117 in 4:2:0 becomes 164x118.
 
     *Colour.* BT.601 matrix, sRGB primaries and transfer, centre-sited chroma, and the range are tagged. MJPEG is always
-    full range. AVI and MOV have no tag for full range: codecs that do not signal it themselves (FFV1, MPEG-4 Part 2)
-    are written in limited range there.
+    full range, VP8 and MPEG-2 are always limited. AVI and MOV have no tag for full range: codecs that do not signal it
+    themselves (FFV1, MPEG-4 Part 2) are written in limited range there.
 
     *Time.* MP4 and MOV store time stamps exactly, in any time base, with a variable rate and any start time from 0 on;
-    where the first picture comes before that, all pictures and sound are moved until it is at 0. MKV and WebM round
-    them to 1 ms, MPEG-TS to 1/90000 s. MPEG-TS has no negative ones: where the encoder reorders pictures and the first
+    MKV and WebM round them to 1 ms, MPEG-TS to 1/90000 s. Where the first picture comes before 0, all pictures and
+    sound are moved until it is at 0. MPEG-TS has no negative ones: where the encoder reorders pictures and the first
     one is decoded before 0, all pictures and sound are moved until it is at 0. AVI rounds them to frames of its fixed
     rate, counted from the first picture or sound; FFmpeg reads H.264 and HEVC back from AVI with each picture at the
     next one's time. A time stamp that does not rise is moved to one unit after the last one: no picture is lost.

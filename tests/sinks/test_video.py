@@ -47,7 +47,10 @@ def test_c7_flat_colour_comes_back_within_one_and_tagged(output: Path, extension
     assert np.abs(decoded.to_ndarray("rgb").astype(int) - expected).max() <= 1
 
 
-@pytest.mark.parametrize(("extension", "codec"), [("avi", "ffv1"), ("mov", "mpeg4")])
+@pytest.mark.parametrize(
+    ("extension", "codec"),
+    [("avi", "ffv1"), ("mov", "mpeg4"), ("mkv", "libvpx"), ("webm", "libvpx"), ("mkv", "mpeg2video")],
+)
 def test_untagged_codecs_are_written_in_limited_range(output: Path, extension: str, codec: str) -> None:
     frame = save(output / f"a.{extension}", [flat()], codec)[0]
     assert frame.color_range != FULL
