@@ -66,6 +66,8 @@ _X264_VALUES = {
     "tune": r"film|animation|grain|stillimage|psnr|ssim|fastdecode|zerolatency",
     "profile": r"baseline|main|high|high10|high422|high444",
 }
+_X264_PROFILES = {Sampling.YUV422: ("high422", "high444"), Sampling.YUV444: ("high444",)}
+"""Those for more chroma than 4:2:0 has."""
 IN_MPEG_TS = frozenset({"h264", "hevc"})
 """Codecs, by FFmpeg's names, of files, streams and segments in MPEG-TS. FFmpeg writes VP9, FFV1 and others as data that
 nothing plays, and its encoders of MPEG-2 and MPEG-4 refuse the unit of time."""
@@ -76,6 +78,8 @@ _SMALLEST_SLICED = 8
 _LEAST_SVT, _NARROW_SVT, _LONG_SVT = 4, 32, 64
 """Samples a side that SVT-AV1 takes, at least. And version 4.1 waits for itself for ever where one side has up to 24
 and the other one more than 64."""
+_LARGE = 16_384
+"""Samples a side, at most, of H.264 and AV1; x265 takes more in some shapes only."""
 WORST_X264 = 51
 """The highest crf of x264, which accepts larger numbers and clamps them to this one."""
 
@@ -240,6 +244,7 @@ def open_stream(
         message = f"libsvtav1 takes no pictures as narrow as {picture.width}x{picture.height}: it may wait for ever"
         raise SinkError(message, Hint("try {codec}", codec="vp9"))
     sampling, pix_fmt = pixels.choose_format(encoder.codec, pixels.sampling_to_code(encoder.codec, picture))
+    _check_profile(encoder, sampling)
     width, height = pixels.coded_size(encoder.codec, sampling, picture.width, picture.height)
     stream = container.add_stream(encoder.name, rate=rate, width=width, height=height)
     assert isinstance(stream, VideoStream)
@@ -264,11 +269,11 @@ def open_stream(
     }
     if picture.field_order:
         context.options = set_field_order(context, picture.field_order, sampling, context.options)
-    _open(context, encoder)
+    _open(context, encoder, container.format.name)
     return stream, sampling
 
 
-def _open(context: VideoCodecContext, encoder: Encoder) -> None:
+def _open(context: VideoCodecContext, encoder: Encoder, format_name: str) -> None:
     """Open an encoder.
 
     Raises:
@@ -279,7 +284,9 @@ def _open(context: VideoCodecContext, encoder: Encoder) -> None:
             context.open()
     except (FFmpegError, ValueError) as error:
         reason = _logged_error(context) or reason_of(error)
-        raise _open_error(encoder, f"{context.width}x{context.height} {context.pix_fmt}", reason) from error
+        what = f"{context.width}x{context.height} {context.pix_fmt} ({reason})"
+        advice = _advice(encoder, format_name, max(context.width, context.height))
+        raise SinkError(f"encoder {encoder.name} cannot be opened for {what}", advice) from error
     if unknown := sorted(context.options):
         name, option = encoder.name, unknown[0]
         if option in ("crf", "preset"):
@@ -346,6 +353,19 @@ def _check_x264(options: Mapping[str, str]) -> None:
             raise SinkError(f"libx264 has no {key} {options[key]!r}: give {known.replace('|', ', ')}")
 
 
+def _check_profile(encoder: Encoder, sampling: Sampling) -> None:
+    """Check that a profile of x264 holds a chroma subsampling, since x264 prints that error, too.
+
+    Raises:
+        SinkError: it does not.
+    """
+    profile = encoder.options.get("profile", "").lower()
+    fitting = _X264_PROFILES.get(sampling, ())
+    if encoder.name == "libx264" and profile and fitting and profile not in fitting:
+        advice = f"give {fitting[0]}, or leave it out"
+        raise SinkError(f"the profile {profile!r} of libx264 has no {sampling.label}: {advice}")
+
+
 def _jpeg_quality(text: str) -> int:
     with contextlib.suppress(ValueError):
         quality = float(text)
@@ -356,10 +376,14 @@ def _jpeg_quality(text: str) -> int:
     )
 
 
-def _open_error(encoder: Encoder, format: str, reason: str) -> SinkError:
+def _advice(encoder: Encoder, format_name: str, longest: int) -> Hint:
+    """What to do about an encoder that cannot be opened, for a container and the longer side of the pictures."""
+    if longest > _LARGE and encoder.name not in pixels.ANY_SIZE:
+        return Hint("in .mkv {codec} takes pictures of that size", codec="vp9")
+    other = "vp9" if format_name == "webm" else "h264"
     if encoder.name.endswith(("_nvenc", "_qsv", "_amf", "_v4l2m2m", "_vaapi", "_mf")):
-        hint = Hint("are its hardware and driver here? {codec} needs none", codec="h264")
-    else:
-        advice = "check {crf}, {preset} and the encoder's options, or try {codec}"
-        hint = Hint(advice, crf=None, preset=None, codec="h264")
-    return SinkError(f"encoder {encoder.name} cannot be opened for {format} ({reason})", hint)
+        return Hint("are its hardware and driver here? {codec} needs none", codec=other)
+    checks = "check {crf}, {preset} and the encoder's options"
+    if encoder.codec.canonical_name == other:
+        return Hint(checks, crf=None, preset=None)
+    return Hint(f"{checks}, or try {{codec}}", crf=None, preset=None, codec=other)

@@ -11,7 +11,7 @@ import av.logging
 import pytest
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.frames import Frame
+from mjpeg_restore.frames import Frame, Sampling
 from mjpeg_restore.sinks import OutputSettings, VideoFile
 from tests.lacking import needs_proc
 from tests.sinks.conftest import flat, noise, read, save
@@ -113,6 +113,43 @@ def test_other_small_pictures_are_av1_by_default(output: Path, size: tuple[int, 
     assert len(save(output / "a.webm", [flat(*size)], preset="10")) == 1
     with av.open(str(output / "a.webm")) as container:
         assert container.streams.video[0].codec_context.name == "libdav1d"
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options", "size", "advice"),
+    [
+        ("a.mkv", "h264", {}, (65500, 16), "in .mkv codec='vp9' takes pictures of that size"),
+        ("a.ts", "h264", {}, (16, 65500), "in .mkv codec='vp9' takes pictures of that size"),
+        ("a.mkv", "hevc", {}, (65500, 16), "in .mkv codec='vp9' takes pictures of that size"),
+        ("a.mp4", "h264", {"crf": "abc"}, (64, 48), "check crf, preset and the encoder's options"),
+        ("a.webm", "av1", {}, (64, 48), "check crf, preset and the encoder's options, or try codec='vp9'"),
+        ("a.mp4", "av1", {}, (64, 48), "check crf, preset and the encoder's options, or try codec='h264'"),
+    ],
+)
+def test_advice_about_an_encoder_that_cannot_be_opened_helps(
+    output: Path, name: str, codec: str, options: dict[str, str], size: tuple[int, int], advice: str
+) -> None:
+    preset = "warp" if codec == "av1" else None
+    sink = VideoFile(output / name, OutputSettings(codec=codec, preset=preset, options=options))
+    with pytest.raises(SinkError, match="cannot be opened for ") as caught:
+        sink.write(Frame(flat(*size)))
+    assert str(caught.value.hint) == advice
+    sink.discard()
+
+
+@pytest.mark.parametrize(
+    ("profile", "sampling", "advice"),
+    [("high", Sampling.YUV444, "give high444"), ("main", Sampling.YUV422, "give high422")],
+)
+def test_a_profile_without_the_chroma_is_one_error(
+    output: Path, profile: str, sampling: Sampling, advice: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sink = VideoFile(output / "a.mkv", OutputSettings(options={"profile": profile}))
+    with pytest.raises(SinkError, match=f"the profile '{profile}' of libx264 has no {sampling.label}: {advice}, or"):
+        sink.write(Frame(flat(sampling=sampling)))
+    sink.discard()
+    assert capfd.readouterr() == ("", "")
+    assert save(output / "b.mkv", [flat(sampling=sampling)], options={"profile": advice.split()[1]})
 
 
 def test_hevc_in_mp4_has_the_tag_hvc1(output: Path) -> None:
