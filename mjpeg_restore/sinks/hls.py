@@ -18,11 +18,12 @@ from typing import BinaryIO
 import av
 from av.error import FFmpegError
 
-from mjpeg_restore.errors import SinkError, reason_of
+from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Frame, Picture, Sampling, SoundPacket
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
 from mjpeg_restore.sinks.encoder import IN_MPEG_TS, check_codec, find_encoder
+from mjpeg_restore.sinks.target import cannot_write
 from mjpeg_restore.sinks.timing import Timeline, container_time_base, guess_rate
 from mjpeg_restore.sinks.writer import VideoWriter
 from mjpeg_restore.sound import SoundTrack
@@ -277,8 +278,7 @@ class Hls(BaseSink):
             if self._files.error:
                 raise self._files.error
         except (FFmpegError, OSError, ValueError) as error:
-            reason = reason_of(error)
-            raise SinkError(f"{self._playlist}: writing failed ({reason}): is there room on the disk?") from error
+            raise cannot_write(self._playlist, f"{self._playlist}: writing failed", error) from error
 
 
 def _stem_of_segments(playlist: Path) -> str:

@@ -16,12 +16,12 @@ import av
 from av.container import OutputContainer
 from av.error import FFmpegError
 
-from mjpeg_restore.errors import Hint, SinkError, reason_of
+from mjpeg_restore.errors import Hint, SinkError
 from mjpeg_restore.frames import Frame, Picture, SoundPacket
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
 from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, too_small_for_av1
-from mjpeg_restore.sinks.target import full_disk
+from mjpeg_restore.sinks.target import cannot_write
 from mjpeg_restore.sinks.timing import (
     Timeline,
     container_time_base,
@@ -313,8 +313,8 @@ class VideoFile(BaseSink):
             yield
         except (FFmpegError, OSError, ValueError, OverflowError) as error:  # the last two: numbers out of range
             self._broken = True
-            reason = reason_of(error)
-            raise full_disk(self._part.target, error) or SinkError(
-                f"{self._part.target}: writing {self._encoder.name} failed ({reason}): is there room on the "
-                "disk, and does this container hold this codec? .mkv holds nearly all"
-            ) from error
+            what = f"{self._part.target}: writing {self._encoder.name} failed"
+            doubt = (
+                "" if self._format_name == "matroska" else "does this container hold this codec? .mkv holds nearly all"
+            )
+            raise cannot_write(self._part.target, what, error, doubt) from error

@@ -248,8 +248,8 @@ def test_what_was_written_before_the_disk_was_full_is_kept(output: Path, extensi
     for path, line in zip(room, said.splitlines(), strict=True):
         index, _, message = line.partition(" ")
         assert message == (
-            f"{path}: writing mjpeg failed (File too large): is there room on the disk, and does this container hold "
-            "this codec? .mkv holds nearly all"
+            f"{path}: writing mjpeg failed (File too large): no file there may be larger: raise the limit (ulimit -f), "
+            "or write elsewhere"
         )
         assert path.stat().st_size == whole
         assert len(read(path)) >= int(index) - RATE / 2 - 1

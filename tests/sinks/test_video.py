@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import pytest
 from mjpeg_restore import colour
 from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import Frame, Picture, Sampling
-from mjpeg_restore.sinks import OutputSettings, VideoFile
+from mjpeg_restore.sinks import OutputSettings, VideoFile, open_sink
+from mjpeg_restore.sinks.writer import VideoWriter
 from tests.lacking import needs
 from tests.sinks.conftest import PAIRS, flat, noise, planes_of, read, save
 
@@ -274,6 +277,43 @@ def test_a_file_that_cannot_be_finished_is_removed(output: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(output.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.y4m", "a.m3u8"])
+def test_advice_about_a_folder_that_is_gone_is_not_about_the_codec(output: Path, name: str) -> None:
+    sink = open_sink(output / name)
+    for path in output.iterdir():
+        path.unlink()
+    output.rmdir()
+    with pytest.raises(SinkError) as caught:
+        sink.write(Frame(flat()))
+        sink.close()
+    sink.discard()
+    assert str(caught.value).endswith(f"({os.strerror(errno.ENOENT)}): was the folder moved or deleted?")
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("a.mkv", ValueError("odd"), "writing libx264 failed (odd)"),
+        ("a.mp4", ValueError("odd"), "writing libx264 failed (odd): does this container hold this codec?"),
+        ("a.mp4", OSError(errno.EIO, "broken"), "writing libx264 failed (broken)"),
+        ("a.mp4", OSError(errno.EROFS, "no"), "writing libx264 failed (no): choose a folder that can be written"),
+    ],
+)
+def test_advice_fits_the_reason(
+    output: Path, monkeypatch: pytest.MonkeyPatch, name: str, error: Exception, message: str
+) -> None:
+    def fail(self: VideoWriter, picture: Picture) -> None:
+        raise error
+
+    monkeypatch.setattr(VideoWriter, "write", fail)
+    sink = VideoFile(output / name)
+    with pytest.raises(SinkError) as caught:
+        sink.write(Frame(flat()))
+    sink.discard()
+    found = str(caught.value).partition(": ")[2]
+    assert found.removesuffix(" .mkv holds nearly all") == message
 
 
 def test_a_folder_at_the_target_is_an_error(output: Path) -> None:
