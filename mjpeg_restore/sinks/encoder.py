@@ -68,16 +68,13 @@ _X264_VALUES = {
 }
 _X264_PROFILES = {Sampling.YUV422: ("high422", "high444"), Sampling.YUV444: ("high444",)}
 """Those for more chroma than 4:2:0 has."""
-IN_MPEG_TS = frozenset({"h264", "hevc"})
-"""Codecs, by FFmpeg's names, of files, streams and segments in MPEG-TS. FFmpeg writes VP9, FFV1 and others as data that
-nothing plays, and its encoders of MPEG-2 and MPEG-4 refuse the unit of time."""
-_NOT_IN_MOV = frozenset({"av1", "vp8", "vp9"})
-"""FFmpeg refuses these only when it writes the header."""
 _SMALLEST_SLICED = 8
 """Samples a side. FFmpeg 8 divides no 4:1:1 under this into slices, and no other sampling under 4."""
 _LEAST_SVT, _NARROW_SVT, _LONG_SVT = 4, 32, 64
 """Samples a side that SVT-AV1 takes, at least. And version 4.1 waits for itself for ever where one side has up to 24
 and the other one more than 64."""
+_HIGH_SVT = 8_704
+"""Rows that SVT-AV1 takes, at most. It prints that error past FFmpeg's log."""
 _LARGE = 16_384
 """Samples a side, at most, of H.264 and AV1; x265 takes more in some shapes only."""
 WORST_X264 = 51
@@ -165,55 +162,16 @@ def find_encoder(name: str, settings: OutputSettings | None = None) -> Encoder:
     return Encoder(codec, {**options, **_silence_banner(name, options)}, settings.live, settings.threads)
 
 
-def check_codec(encoder: Encoder, taker: str, codecs: frozenset[str]) -> None:
-    """Check that an output which takes few codecs, h264 among them, takes this one.
-
-    Args:
-        encoder: see `find_encoder`.
-        taker: the output, in the message.
-        codecs: what it takes, by FFmpeg's names.
-
-    Raises:
-        SinkError: it does not.
-    """
-    if encoder.codec.canonical_name not in codecs:
-        known = " or ".join(sorted(codecs))
-        raise SinkError(f"{taker} takes {known}, not {encoder.name}", Hint("leave {codec} out", codec=None))
-
-
-def check_container(encoder: Encoder, format_name: str) -> None:
-    """Check that the container holds the codec, and that an encoder for live video is safe, before any work is done.
-
-    Raises:
-        SinkError: it does not, or is not.
-    """
-    if format_name == "mpegts":
-        check_codec(encoder, "MPEG-TS", IN_MPEG_TS)
-    if not _holds(format_name, encoder):
-        advice = "use another codec" if format_name == "matroska" else "use .mkv, or another codec"
-        raise SinkError(f"{format_name} does not hold {encoder.name}: {advice}")
-    if encoder.low_delay and encoder.name == "libsvtav1":  # last: the container holds VP9, too
-        # SVT-AV1 4.1 without delay waited for itself in three of 2,500 recordings of 60 pictures, with one thread too.
-        message = "libsvtav1 is not for live video, in which no picture may wait for later ones: it may stop for ever"
-        raise SinkError(message, Hint("try {codec}", codec="vp9"))
-
-
-def _holds(format_name: str, encoder: Encoder) -> bool:
-    """Whether FFmpeg can store the codec in the container."""
-    if format_name == "mov" and encoder.codec.canonical_name in _NOT_IN_MOV:
-        return False
-    with av.open(os.devnull, "w", format=format_name) as probe:
-        try:
-            probe.add_stream(encoder.name)
-        except ValueError:
-            return False
-    return True
-
-
-def too_small_for_av1(encoder: Encoder, picture: Picture) -> bool:
-    """Whether a picture has too few rows or columns for SVT-AV1."""
+def unfit_for_av1(encoder: Encoder, picture: Picture) -> str:
+    """Why SVT-AV1 takes no picture of that size; empty if it does, and for other encoders."""
     least, most = sorted((picture.width, picture.height))
-    return encoder.name == "libsvtav1" and (least < _LEAST_SVT or (least < _NARROW_SVT and most > _LONG_SVT))
+    if encoder.name != "libsvtav1":
+        return ""
+    if least < _LEAST_SVT or (least < _NARROW_SVT and most > _LONG_SVT):
+        return f"no pictures as narrow as {picture.width}x{picture.height}: it may wait for ever"
+    if picture.width > _LARGE or picture.height > _HIGH_SVT:
+        return f"no pictures as large as {picture.width}x{picture.height}"
+    return ""
 
 
 def open_stream(
@@ -240,9 +198,8 @@ def open_stream(
     Raises:
         SinkError: the encoder refuses the picture or an option.
     """
-    if too_small_for_av1(encoder, picture):
-        message = f"libsvtav1 takes no pictures as narrow as {picture.width}x{picture.height}: it may wait for ever"
-        raise SinkError(message, Hint("try {codec}", codec="vp9"))
+    if unfit := unfit_for_av1(encoder, picture):
+        raise SinkError(f"libsvtav1 takes {unfit}", Hint("try {codec}", codec="vp9"))
     sampling, pix_fmt = pixels.choose_format(encoder.codec, pixels.sampling_to_code(encoder.codec, picture))
     _check_profile(encoder, sampling)
     width, height = pixels.coded_size(encoder.codec, sampling, picture.width, picture.height)

@@ -22,7 +22,8 @@ from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Frame, Picture, Sampling, SoundPacket
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
-from mjpeg_restore.sinks.encoder import IN_MPEG_TS, check_codec, find_encoder
+from mjpeg_restore.sinks.containers import IN_MPEG_TS, check_codec
+from mjpeg_restore.sinks.encoder import find_encoder
 from mjpeg_restore.sinks.target import cannot_write
 from mjpeg_restore.sinks.timing import Timeline, container_time_base, guess_rate
 from mjpeg_restore.sinks.writer import VideoWriter

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from mjpeg_restore.address import Address
-from mjpeg_restore.sinks.encoder import IN_MPEG_TS
+from mjpeg_restore.sinks.containers import IN_MPEG_TS
 
 PATIENCE = 5.0
 """Seconds that a peer has to accept a connection, to answer, or to take what is sent."""

@@ -19,7 +19,8 @@ from mjpeg_restore.frames import Frame, Picture, Sampling, SoundPacket
 from mjpeg_restore.retries import Delays, Retries
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, check_size
-from mjpeg_restore.sinks.encoder import check_codec, find_encoder
+from mjpeg_restore.sinks.containers import check_codec
+from mjpeg_restore.sinks.encoder import find_encoder
 from mjpeg_restore.sinks.links import Link
 from mjpeg_restore.sinks.pace import Pace
 from mjpeg_restore.sinks.timing import Timeline, container_time_base, guess_rate

@@ -20,7 +20,8 @@ from mjpeg_restore.errors import Hint, SinkError
 from mjpeg_restore.frames import Frame, Picture, SoundPacket
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
-from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, too_small_for_av1
+from mjpeg_restore.sinks.containers import check_container
+from mjpeg_restore.sinks.encoder import Encoder, find_encoder, unfit_for_av1
 from mjpeg_restore.sinks.target import cannot_write
 from mjpeg_restore.sinks.timing import (
     Timeline,
@@ -74,7 +75,7 @@ def choose_format(
     Args:
         path: the extension names the container.
         settings: the user's choices.
-        first: the first picture, once it is known: where AV1 is the default, one that is too small for it gets VP9.
+        first: the first picture, once it is known: where AV1 is the default, one whose size it does not take gets VP9.
 
     Raises:
         SinkError: the extension or encoder is unknown, a setting is out of its range or has no effect on the encoder,
@@ -87,7 +88,7 @@ def choose_format(
     if settings.live and format_name not in _LIVE_OPTIONS:
         raise SinkError(f"{path}: an AVI that is not finished cannot be played; record live video to .mkv or .mp4")
     encoder = find_encoder(settings.codec or _DEFAULT_CODEC[settings.live].get(format_name, "h264"), settings)
-    if settings.codec is None and first and too_small_for_av1(encoder, first):
+    if settings.codec is None and first and unfit_for_av1(encoder, first):
         encoder = find_encoder("vp9", settings)
     check_container(encoder, format_name)
     if encoder.full_range_only and settings.range != "full":

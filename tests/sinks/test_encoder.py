@@ -93,15 +93,15 @@ def test_refusing_encoders_print_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("size", [(31, 640), (640, 31), (9, 65), (3, 9)])
-def test_pictures_too_small_for_svt_av1_become_vp9_where_nobody_asked_for_av1(
+@pytest.mark.parametrize("size", [(31, 640), (640, 31), (9, 65), (3, 9), (64, 8706), (16386, 64)])
+def test_pictures_that_svt_av1_does_not_take_become_vp9_where_nobody_asked_for_av1(
     output: Path, size: tuple[int, int], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert len(save(output / "a.webm", [flat(*size)])) == 1
     with av.open(str(output / "a.webm")) as container:
         assert container.streams.video[0].codec_context.name == "vp9"
     sink = VideoFile(output / "b.webm", OutputSettings(codec="av1"))
-    with pytest.raises(SinkError, match=f"as narrow as {size[0]}x{size[1]}: it may wait for ever: try codec='vp9'"):
+    with pytest.raises(SinkError, match=f"takes no pictures as .* as {size[0]}x{size[1]}: .*try codec='vp9'"):
         sink.write(Frame(flat(*size)))
     sink.discard()
     assert [path.name for path in output.iterdir()] == ["a.webm"]
