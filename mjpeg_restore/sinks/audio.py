@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any, cast
 
 import av
+import numpy as np
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import Stream
+from numpy.typing import NDArray
 
 from mjpeg_restore.errors import reason_of
 from mjpeg_restore.frames import SoundPacket
@@ -180,7 +184,7 @@ class AudioWriter:
 
     def _transcode(self, decoder: SoundDecoder, packet: SoundPacket | None, stream: AudioStream) -> None:
         for frame in decoder(packet):
-            for filled in self._gap_filler.frames(frame) if self._gap_filler else (frame,):
+            for filled in self._gap_filler.frames(frame) if self._gap_filler else _from_zero(frame):
                 self._mux(stream.encode(filled))
 
     def _mux(self, packets: Iterable[av.Packet[Stream]]) -> None:
@@ -204,6 +208,24 @@ def _try_header(format_name: str, template: AudioStream) -> None:
     with av.open(os.devnull, "w", format=format_name) as trial:
         trial.add_stream_from_template(template)
         trial.start_encoding()
+
+
+def _from_zero(frame: AudioFrame) -> Iterator[AudioFrame]:
+    """A decoded frame without its samples before time 0, the source's priming; nothing if no other is left.
+
+    Matroska would move pictures and sound for them: it marks the encoder's own priming alone.
+    """
+    begin = (frame.pts or 0) * Fraction(frame.time_base or 0)
+    early = round(-begin * frame.sample_rate)
+    if early <= 0:
+        yield frame
+    elif early < frame.samples:
+        # [channels, samples], or [1, samples * channels] where they are interleaved
+        samples = cast("NDArray[Any]", frame.to_ndarray())
+        rest = np.ascontiguousarray(samples[:, early * samples.shape[1] // frame.samples :])
+        kept = AudioFrame.from_ndarray(rest, format=frame.format.name, layout=frame.layout.name)
+        kept.sample_rate, kept.pts, kept.time_base = frame.sample_rate, 0, frame.time_base
+        yield kept
 
 
 def _moved(packet: SoundPacket, origin: Fraction) -> SoundPacket:

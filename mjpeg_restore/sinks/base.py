@@ -16,7 +16,7 @@ from typing import Literal, Protocol, get_args
 from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
 from mjpeg_restore.frames import Frame, Picture, SoundPacket
 from mjpeg_restore.locks import hold
-from mjpeg_restore.sinks.target import kind_of, linked, part_name
+from mjpeg_restore.sinks.target import cannot_write, kind_of, linked, part_name
 
 _RENAMES_OPEN_FILES = os.name != "nt"
 
@@ -321,7 +321,7 @@ class PartFile:
                 os.replace(self.path, self.final)
         except OSError as error:
             self.discard()
-            raise SinkError(f"cannot rename the file to {self.target} ({reason_of(error)})") from error
+            raise cannot_write(self.target, f"cannot rename the file to {self.target}", error) from error
         self.path, self.committed = self.final, True
         self._release()
 

@@ -6,8 +6,8 @@ import contextlib
 import os
 from typing import BinaryIO
 
-from mjpeg_restore.errors import SinkError, reason_of
 from mjpeg_restore.sinks.base import OutputSettings, PartFile
+from mjpeg_restore.sinks.target import cannot_write
 
 
 class ByteFile:
@@ -44,8 +44,9 @@ class ByteFile:
             self._file = self._part.path.open("wb")
         else:
             self._file = target
-        self.name = str(self._part.target) if self._part else f"the {what} stream"
-        self._what = what
+        opened = getattr(target, "name", None)  # that of standard output is a number
+        stream = opened if isinstance(opened, str) else f"the {what} stream"
+        self.name = str(self._part.target) if self._part else stream
         self._closes = closes
         self._live = settings.live
         self._any = self._finished = False
@@ -81,7 +82,7 @@ class ByteFile:
             self._file.close()
         except OSError as error:
             self._part.discard()
-            raise SinkError(f"cannot finish {self._part.target} ({reason_of(error)})") from error
+            raise cannot_write(self._part.target, f"cannot finish {self.name}", error) from error
         if self._any:
             self._part.commit()
         else:
@@ -116,4 +117,5 @@ class ByteFile:
         except BrokenPipeError:
             self.closed = True
         except OSError as error:
-            raise SinkError(f"cannot write {self._what} ({reason_of(error)}): is there room on the disk?") from error
+            path = self._part.target if self._part else None
+            raise cannot_write(path, f"cannot write {self.name}", error) from error

@@ -66,11 +66,17 @@ _X264_VALUES = {
     "tune": r"film|animation|grain|stillimage|psnr|ssim|fastdecode|zerolatency",
     "profile": r"baseline|main|high|high10|high422|high444",
 }
+_X264_PROFILES = {Sampling.YUV422: ("high422", "high444"), Sampling.YUV444: ("high444",)}
+"""Those for more chroma than 4:2:0 has."""
 _SMALLEST_SLICED = 8
 """Samples a side. FFmpeg 8 divides no 4:1:1 under this into slices, and no other sampling under 4."""
 _LEAST_SVT, _NARROW_SVT, _LONG_SVT = 4, 32, 64
 """Samples a side that SVT-AV1 takes, at least. And version 4.1 waits for itself for ever where one side has up to 24
 and the other one more than 64."""
+_HIGH_SVT = 8_704
+"""Rows that SVT-AV1 takes, at most. It prints that error past FFmpeg's log."""
+_LARGE = 16_384
+"""Samples a side, at most, of H.264 and AV1; x265 takes more in some shapes only."""
 WORST_X264 = 51
 """The highest crf of x264, which accepts larger numbers and clamps them to this one."""
 
@@ -106,6 +112,11 @@ class Encoder:
         return self.codec.reorder and b_frames != "0"
 
     @property
+    def limited_range_only(self) -> bool:
+        """True where the stream has no full range, and decoders take it for limited whatever the container says."""
+        return self.codec.canonical_name in {"vp8", "mpeg1video", "mpeg2video"}
+
+    @property
     def signals_range(self) -> bool:
         """True where the coded stream signals its range, so that the container need not."""
         return self.codec.canonical_name in {"h264", "hevc", "av1", "vp9", "mjpeg"}
@@ -114,7 +125,7 @@ class Encoder:
         """Whether samples are written in full range, for a container format and the user's choice."""
         if self.full_range_only:
             return True
-        if format_name in ("avi", "mov") and not self.signals_range:
+        if self.limited_range_only or (format_name in ("avi", "mov") and not self.signals_range):
             return False  # players show untagged video as limited range
         return wanted == "full"
 
@@ -123,7 +134,7 @@ def find_encoder(name: str, settings: OutputSettings | None = None) -> Encoder:
     """Look up an encoder and translate the settings' `crf`, `preset` and `live` into its own options.
 
     Raises:
-        SinkError: there is no video encoder of that name, it is not for live video, or a setting is out of its range.
+        SinkError: there is no video encoder of that name, or a setting is out of its range.
     """
     settings = settings or OutputSettings()
     crf = settings.crf
@@ -135,10 +146,6 @@ def find_encoder(name: str, settings: OutputSettings | None = None) -> Encoder:
     if codec is None or codec.type != "video":
         known = "h264, hevc, av1, vp9, ffv1, mjpeg"
         raise SinkError(f"no video encoder is called {name!r}: give {known} or another by FFmpeg's name")
-    if settings.live and name == "libsvtav1":
-        # SVT-AV1 4.1 without delay waited for itself in three of 2,500 recordings of 60 pictures, with one thread too.
-        message = "libsvtav1 is not for live video, in which no picture may wait for later ones: it may stop for ever"
-        raise SinkError(message, Hint("try {codec}", codec="vp9"))
     options = {**_DEFAULTS.get(name, {}), **(_LOW_DELAY.get(name, {}) if settings.live else {})}
     if crf is not None:
         if not (math.isfinite(crf) and crf >= 0):
@@ -155,24 +162,16 @@ def find_encoder(name: str, settings: OutputSettings | None = None) -> Encoder:
     return Encoder(codec, {**options, **_silence_banner(name, options)}, settings.live, settings.threads)
 
 
-def check_container(encoder: Encoder, format_name: str) -> None:
-    """Check that FFmpeg can store the codec in the container, before any work is done.
-
-    Raises:
-        SinkError: it cannot.
-    """
-    with av.open(os.devnull, "w", format=format_name) as probe:
-        try:
-            probe.add_stream(encoder.name)
-        except ValueError as error:
-            message = f"{format_name} does not hold {encoder.name}: use .mkv, or another codec"
-            raise SinkError(message) from error
-
-
-def too_small_for_av1(encoder: Encoder, picture: Picture) -> bool:
-    """Whether a picture has too few rows or columns for SVT-AV1."""
+def unfit_for_av1(encoder: Encoder, picture: Picture) -> str:
+    """Why SVT-AV1 takes no picture of that size; empty if it does, and for other encoders."""
     least, most = sorted((picture.width, picture.height))
-    return encoder.name == "libsvtav1" and (least < _LEAST_SVT or (least < _NARROW_SVT and most > _LONG_SVT))
+    if encoder.name != "libsvtav1":
+        return ""
+    if least < _LEAST_SVT or (least < _NARROW_SVT and most > _LONG_SVT):
+        return f"no pictures as narrow as {picture.width}x{picture.height}: it may wait for ever"
+    if picture.width > _LARGE or picture.height > _HIGH_SVT:
+        return f"no pictures as large as {picture.width}x{picture.height}"
+    return ""
 
 
 def open_stream(
@@ -199,10 +198,10 @@ def open_stream(
     Raises:
         SinkError: the encoder refuses the picture or an option.
     """
-    if too_small_for_av1(encoder, picture):
-        message = f"libsvtav1 takes no pictures as narrow as {picture.width}x{picture.height}: it may wait for ever"
-        raise SinkError(message, Hint("try {codec}", codec="vp9"))
+    if unfit := unfit_for_av1(encoder, picture):
+        raise SinkError(f"libsvtav1 takes {unfit}", Hint("try {codec}", codec="vp9"))
     sampling, pix_fmt = pixels.choose_format(encoder.codec, pixels.sampling_to_code(encoder.codec, picture))
+    _check_profile(encoder, sampling)
     width, height = pixels.coded_size(encoder.codec, sampling, picture.width, picture.height)
     stream = container.add_stream(encoder.name, rate=rate, width=width, height=height)
     assert isinstance(stream, VideoStream)
@@ -227,11 +226,11 @@ def open_stream(
     }
     if picture.field_order:
         context.options = set_field_order(context, picture.field_order, sampling, context.options)
-    _open(context, encoder)
+    _open(context, encoder, container.format.name)
     return stream, sampling
 
 
-def _open(context: VideoCodecContext, encoder: Encoder) -> None:
+def _open(context: VideoCodecContext, encoder: Encoder, format_name: str) -> None:
     """Open an encoder.
 
     Raises:
@@ -242,7 +241,9 @@ def _open(context: VideoCodecContext, encoder: Encoder) -> None:
             context.open()
     except (FFmpegError, ValueError) as error:
         reason = _logged_error(context) or reason_of(error)
-        raise _open_error(encoder, f"{context.width}x{context.height} {context.pix_fmt}", reason) from error
+        what = f"{context.width}x{context.height} {context.pix_fmt} ({reason})"
+        advice = _advice(encoder, format_name, max(context.width, context.height))
+        raise SinkError(f"encoder {encoder.name} cannot be opened for {what}", advice) from error
     if unknown := sorted(context.options):
         name, option = encoder.name, unknown[0]
         if option in ("crf", "preset"):
@@ -309,6 +310,19 @@ def _check_x264(options: Mapping[str, str]) -> None:
             raise SinkError(f"libx264 has no {key} {options[key]!r}: give {known.replace('|', ', ')}")
 
 
+def _check_profile(encoder: Encoder, sampling: Sampling) -> None:
+    """Check that a profile of x264 holds a chroma subsampling, since x264 prints that error, too.
+
+    Raises:
+        SinkError: it does not.
+    """
+    profile = encoder.options.get("profile", "").lower()
+    fitting = _X264_PROFILES.get(sampling, ())
+    if encoder.name == "libx264" and profile and fitting and profile not in fitting:
+        advice = f"give {fitting[0]}, or leave it out"
+        raise SinkError(f"the profile {profile!r} of libx264 has no {sampling.label}: {advice}")
+
+
 def _jpeg_quality(text: str) -> int:
     with contextlib.suppress(ValueError):
         quality = float(text)
@@ -319,10 +333,14 @@ def _jpeg_quality(text: str) -> int:
     )
 
 
-def _open_error(encoder: Encoder, format: str, reason: str) -> SinkError:
+def _advice(encoder: Encoder, format_name: str, longest: int) -> Hint:
+    """What to do about an encoder that cannot be opened, for a container and the longer side of the pictures."""
+    if longest > _LARGE and encoder.name not in pixels.ANY_SIZE:
+        return Hint("in .mkv {codec} takes pictures of that size", codec="vp9")
+    other = "vp9" if format_name == "webm" else "h264"
     if encoder.name.endswith(("_nvenc", "_qsv", "_amf", "_v4l2m2m", "_vaapi", "_mf")):
-        hint = Hint("are its hardware and driver here? {codec} needs none", codec="h264")
-    else:
-        advice = "check {crf}, {preset} and the encoder's options, or try {codec}"
-        hint = Hint(advice, crf=None, preset=None, codec="h264")
-    return SinkError(f"encoder {encoder.name} cannot be opened for {format} ({reason})", hint)
+        return Hint("are its hardware and driver here? {codec} needs none", codec=other)
+    checks = "check {crf}, {preset} and the encoder's options"
+    if encoder.codec.canonical_name == other:
+        return Hint(checks, crf=None, preset=None)
+    return Hint(f"{checks}, or try {{codec}}", crf=None, preset=None, codec=other)

@@ -18,16 +18,17 @@ from typing import BinaryIO
 import av
 from av.error import FFmpegError
 
-from mjpeg_restore.errors import Hint, SinkError, reason_of
+from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Frame, Picture, Sampling, SoundPacket
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
+from mjpeg_restore.sinks.containers import IN_MPEG_TS, check_codec
 from mjpeg_restore.sinks.encoder import find_encoder
+from mjpeg_restore.sinks.target import cannot_write
 from mjpeg_restore.sinks.timing import Timeline, container_time_base, guess_rate
 from mjpeg_restore.sinks.writer import VideoWriter
 from mjpeg_restore.sound import SoundTrack
 
-_CODECS = frozenset({"h264", "hevc"})
 _SECONDS = 2
 """Length of a segment: that of the encoder's groups of pictures. A player is about three segments behind."""
 _LISTED = 10
@@ -132,8 +133,7 @@ class Hls(BaseSink):
         """
         self._settings = settings = settings or OutputSettings()
         self._encoder = find_encoder(settings.codec or "h264", replace(settings, live=True))
-        if self._encoder.codec.canonical_name not in _CODECS:
-            raise SinkError(f"HLS holds h264 or hevc, not {self._encoder.name}", Hint("leave {codec} out", codec=None))
+        check_codec(self._encoder, "HLS", IN_MPEG_TS)
         self._full_range = self._encoder.is_full_range("hls", settings.range)
         self._playlist = Path(path)
         if re.search("%[0-9]*d", os.path.abspath(self._playlist.parent)):
@@ -279,8 +279,7 @@ class Hls(BaseSink):
             if self._files.error:
                 raise self._files.error
         except (FFmpegError, OSError, ValueError) as error:
-            reason = reason_of(error)
-            raise SinkError(f"{self._playlist}: writing failed ({reason}): is there room on the disk?") from error
+            raise cannot_write(self._playlist, f"{self._playlist}: writing failed", error) from error
 
 
 def _stem_of_segments(playlist: Path) -> str:

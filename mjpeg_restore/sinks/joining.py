@@ -18,16 +18,18 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain, islice
 from operator import itemgetter
+from pathlib import Path
 
 import av
 from av.error import FFmpegError
 from av.stream import Stream
 
-from mjpeg_restore.errors import SinkError, reason_of
+from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Picture, SoundPacket
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import OutputSettings, check_size
 from mjpeg_restore.sinks.encoding import Encoding
+from mjpeg_restore.sinks.target import cannot_write
 from mjpeg_restore.sinks.timing import guess_rate, start_time
 from mjpeg_restore.sinks.video import choose_format, open_container, open_timeline
 from mjpeg_restore.sinks.writer import VideoWriter
@@ -252,4 +254,4 @@ def _wrapped(path: str | os.PathLike[str], what: str) -> Generator[None]:
     try:
         yield
     except (FFmpegError, OSError, ValueError, OverflowError) as error:  # the last two: numbers out of range
-        raise SinkError(f"{os.fspath(path)}: {what} ({reason_of(error)}): is there room on the disk?") from error
+        raise cannot_write(Path(path), f"{os.fspath(path)}: {what}", error) from error

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from mjpeg_restore.address import Address
+from mjpeg_restore.sinks.containers import IN_MPEG_TS
 
 PATIENCE = 5.0
 """Seconds that a peer has to accept a connection, to answer, or to take what is sent."""
@@ -46,7 +47,7 @@ class Link(ABC):
     name: str
     format: str = "mpegts"
     options: Mapping[str, str] = _MPEGTS
-    codecs: frozenset[str] = frozenset({"h264", "hevc"})
+    codecs: frozenset[str] = IN_MPEG_TS
     sound: bool = True
     reconnects: bool = True
 

@@ -47,7 +47,7 @@ _KEEPS_THEM = frozenset({"ffv1"})
 _LOSSLESS = frozenset({"ffv1"})
 
 # Encoders for any size; the others need whole chroma samples.
-_ANY_SIZE = frozenset({"ffv1", "mjpeg", "libvpx-vp9"})
+ANY_SIZE = frozenset({"ffv1", "mjpeg", "libvpx-vp9"})
 
 
 def choose_format(codec: av.Codec, sampling: Sampling) -> tuple[Sampling, str]:
@@ -89,7 +89,7 @@ def loses_chroma(given: Sampling, kept: Sampling) -> bool:
 
 def coded_size(codec: av.Codec, sampling: Sampling, width: int, height: int) -> tuple[int, int]:
     """Width and height to code: the picture's, rounded up to whole chroma samples if the encoder needs them."""
-    if codec.name in _ANY_SIZE:
+    if codec.name in ANY_SIZE:
         return width, height
     across, down = sampling.value or (1, 1)
     return width + -width % across, height + -height % down

@@ -14,11 +14,12 @@ from fractions import Fraction
 import av
 from av.error import FFmpegError
 
-from mjpeg_restore.errors import Hint, SinkError, reason_of
+from mjpeg_restore.errors import SinkError, reason_of
 from mjpeg_restore.frames import Frame, Picture, Sampling, SoundPacket
 from mjpeg_restore.retries import Delays, Retries
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, check_size
+from mjpeg_restore.sinks.containers import check_codec
 from mjpeg_restore.sinks.encoder import find_encoder
 from mjpeg_restore.sinks.links import Link
 from mjpeg_restore.sinks.pace import Pace
@@ -80,11 +81,7 @@ class Push(BaseSink):
         self._source = source
         self._settings = settings
         self._encoder = find_encoder(settings.codec or "h264", replace(settings, live=True))
-        if self._encoder.codec.canonical_name not in link.codecs:
-            known = " or ".join(sorted(link.codecs))
-            raise SinkError(
-                f"{link.name} takes {known}, not {self._encoder.name}", Hint("leave {codec} out", codec=None)
-            )
+        check_codec(self._encoder, link.name, link.codecs)
         self._full_range = self._encoder.is_full_range(link.format, settings.range)
         self._pace = Pace() if paced and not settings.live else None
         self._skipped = Fraction(0)

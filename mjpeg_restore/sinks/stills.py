@@ -14,7 +14,7 @@ from mjpeg_restore.errors import Hint, OutputExists, SinkError, reason_of
 from mjpeg_restore.frames import Frame
 from mjpeg_restore.sinks.base import BaseSink, ImageFormat, OutputSettings, PartFile
 from mjpeg_restore.sinks.picture_encoder import PictureEncoder
-from mjpeg_restore.sinks.target import full_disk, names_in
+from mjpeg_restore.sinks.target import cannot_write, names_in
 
 EXTENSIONS: dict[str, ImageFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
 """Picture formats by file extension."""
@@ -99,8 +99,7 @@ class Stills(BaseSink):
         except (FFmpegError, OSError, ValueError) as error:
             with contextlib.suppress(OSError, ValueError):
                 part.unlink(missing_ok=True)
-            reason = reason_of(error)
-            raise full_disk(path, error) or SinkError(f"cannot write {path} ({reason})") from error
+            raise cannot_write(path, f"cannot write {path}", error) from error
 
 
 class Still(BaseSink):
@@ -135,8 +134,7 @@ class Still(BaseSink):
         try:
             self._part.path.write_bytes(self._encoder.encode(frame.picture))
         except (FFmpegError, OSError) as error:
-            reason = reason_of(error)
-            raise SinkError(f"cannot write {target} ({reason}): is there room on the disk?") from error
+            raise cannot_write(target, f"cannot write {target}", error) from error
         self._written = True
 
     def close(self) -> None:

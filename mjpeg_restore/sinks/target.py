@@ -20,6 +20,17 @@ _log = logging.getLogger(__name__)
 
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
+_DENIED = "choose a folder that can be written"
+_ADVICE = {
+    **dict.fromkeys(_FULL, "is there room on the disk?"),
+    errno.EFBIG: "no file there may be larger: raise the limit (ulimit -f), or write elsewhere",
+    errno.ENOENT: "was the folder moved or deleted?",
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.EROFS: _DENIED,
+}
+"""What helps where a file cannot be written, by the cause."""
+
 MILLISECOND = timedelta(milliseconds=1)
 _TIME = "%Y%m%dT%H%M%S.%f"
 
@@ -169,14 +180,20 @@ def names_in(folder: Path, inputs: Iterable[Path]) -> list[str]:
     return names
 
 
-def full_disk(path: Path, error: Exception) -> SinkError | None:
-    """The error for a file that a full disk has ended; None after any other error.
+def cannot_write(path: Path | None, what: str, error: Exception, doubt: str = "") -> SinkError:
+    """The error for a file that cannot be written, with advice that fits the reason.
 
-    It names the folder. The files of a camera's output that is begun again and again have other names each time, and
-    the log is to have one line.
+    That of a full disk names only the folder. The files of a camera's output that is begun again and again have other
+    names each time, and the log is to have one line.
+
+    Args:
+        path: the file; None where it is a stream.
+        what: the output and what failed, for the message.
+        error: the cause.
+        doubt: advice where the error is not the system's.
     """
-    if getattr(error, "errno", None) not in _FULL:
-        return None
-    return SinkError(
-        f"{path.absolute().parent}: no room on the disk ({reason_of(error)}): make some, or write elsewhere"
-    )
+    number, reason = getattr(error, "errno", None), reason_of(error)
+    if path and number in _FULL:
+        return SinkError(f"{path.absolute().parent}: no room on the disk ({reason}): make some, or write elsewhere")
+    advice = _ADVICE.get(number or 0, "" if isinstance(error, OSError) else doubt)
+    return SinkError(f"{what} ({reason})" + (f": {advice}" if advice else ""))

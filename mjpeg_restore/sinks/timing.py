@@ -16,6 +16,9 @@ _DEFAULT_RATE = Fraction(25)
 _TICK = Fraction(1, 90_000)
 """Seconds per unit of MPEG-TS, and of H.264 in RTP."""
 
+_MATROSKA_TICK = Fraction(1, 1000)
+"""Seconds per unit of MKV and WebM."""
+
 _MIN_TIMESCALE = 10_000
 """Units a second, of MP4 and MOV."""
 
@@ -46,6 +49,8 @@ def container_time_base(format_name: str, time_base: Fraction, rate: Fraction) -
             return avi_time_base(time_base, rate)
         case "mpegts" | "hls" | "rtp":
             return _TICK
+        case "matroska" | "webm":
+            return max(time_base, _MATROSKA_TICK)  # the muxer would round finer ones, and times that differ be equal
         case _:
             return time_base
 
@@ -65,7 +70,8 @@ def start_time(format_name: str, first: Picture, rate: Fraction, sound: Sequence
     """What is subtracted from the times of a file's pictures and sound, in seconds; 0 in most containers.
 
     An AVI begins at 0: with the first picture, or a whole number of frames earlier if sound starts before it. MP4 and
-    MOV, which would not show what comes before 0, begin at 0 if the first picture comes before that.
+    MOV, which would not show what comes before 0, and MKV and WebM, which have no times before 0, begin at 0 if the
+    first picture comes before that.
 
     Args:
         format_name: FFmpeg's name of the container.
@@ -73,7 +79,7 @@ def start_time(format_name: str, first: Picture, rate: Fraction, sound: Sequence
         rate: pictures a second.
         sound: the packets before it.
     """
-    if format_name in ("mp4", "mov"):
+    if format_name in ("mp4", "mov", "matroska", "webm"):
         return min(first.time, Fraction(0))
     if format_name != "avi":
         return Fraction(0)

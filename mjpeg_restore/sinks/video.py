@@ -16,12 +16,13 @@ import av
 from av.container import OutputContainer
 from av.error import FFmpegError
 
-from mjpeg_restore.errors import Hint, SinkError, reason_of
+from mjpeg_restore.errors import Hint, SinkError
 from mjpeg_restore.frames import Frame, Picture, SoundPacket
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
-from mjpeg_restore.sinks.encoder import Encoder, check_container, find_encoder, too_small_for_av1
-from mjpeg_restore.sinks.target import full_disk
+from mjpeg_restore.sinks.containers import check_container
+from mjpeg_restore.sinks.encoder import Encoder, find_encoder, unfit_for_av1
+from mjpeg_restore.sinks.target import cannot_write
 from mjpeg_restore.sinks.timing import (
     Timeline,
     container_time_base,
@@ -74,11 +75,12 @@ def choose_format(
     Args:
         path: the extension names the container.
         settings: the user's choices.
-        first: the first picture, once it is known: where AV1 is the default, one that is too small for it gets VP9.
+        first: the first picture, once it is known: where AV1 is the default, one whose size it does not take gets VP9.
 
     Raises:
         SinkError: the extension or encoder is unknown, a setting is out of its range or has no effect on the encoder,
-            the container does not support the codec, or the container is AVI and the source live.
+            the container does not support the codec, or the source is live and the container AVI or the encoder
+            SVT-AV1.
     """
     format_name = _CONTAINERS.get(Path(path).suffix.lower())
     if format_name is None:
@@ -86,7 +88,7 @@ def choose_format(
     if settings.live and format_name not in _LIVE_OPTIONS:
         raise SinkError(f"{path}: an AVI that is not finished cannot be played; record live video to .mkv or .mp4")
     encoder = find_encoder(settings.codec or _DEFAULT_CODEC[settings.live].get(format_name, "h264"), settings)
-    if settings.codec is None and first and too_small_for_av1(encoder, first):
+    if settings.codec is None and first and unfit_for_av1(encoder, first):
         encoder = find_encoder("vp9", settings)
     check_container(encoder, format_name)
     if encoder.full_range_only and settings.range != "full":
@@ -146,12 +148,12 @@ class VideoFile(BaseSink):
     rounded up by one, the last column or row repeated: 163x117 in 4:2:0 becomes 164x118.
 
     *Colour.* BT.601 matrix, sRGB primaries and transfer, centre-sited chroma, and the range are tagged. MJPEG is always
-    full range. AVI and MOV have no tag for full range: codecs that do not signal it themselves (FFV1, MPEG-4 Part 2)
-    are written in limited range there.
+    full range, VP8 and MPEG-2 are always limited. AVI and MOV have no tag for full range: codecs that do not signal it
+    themselves (FFV1, MPEG-4 Part 2) are written in limited range there.
 
     *Time.* MP4 and MOV store time stamps exactly, in any time base, with a variable rate and any start time from 0 on;
-    where the first picture comes before that, all pictures and sound are moved until it is at 0. MKV and WebM round
-    them to 1 ms, MPEG-TS to 1/90000 s. MPEG-TS has no negative ones: where the encoder reorders pictures and the first
+    MKV and WebM round them to 1 ms, MPEG-TS to 1/90000 s. Where the first picture comes before 0, all pictures and
+    sound are moved until it is at 0. MPEG-TS has no negative ones: where the encoder reorders pictures and the first
     one is decoded before 0, all pictures and sound are moved until it is at 0. AVI rounds them to frames of its fixed
     rate, counted from the first picture or sound; FFmpeg reads H.264 and HEVC back from AVI with each picture at the
     next one's time. A time stamp that does not rise is moved to one unit after the last one: no picture is lost.
@@ -312,8 +314,8 @@ class VideoFile(BaseSink):
             yield
         except (FFmpegError, OSError, ValueError, OverflowError) as error:  # the last two: numbers out of range
             self._broken = True
-            reason = reason_of(error)
-            raise full_disk(self._part.target, error) or SinkError(
-                f"{self._part.target}: writing {self._encoder.name} failed ({reason}): is there room on the "
-                "disk, and does this container hold this codec? .mkv holds nearly all"
-            ) from error
+            what = f"{self._part.target}: writing {self._encoder.name} failed"
+            doubt = (
+                "" if self._format_name == "matroska" else "does this container hold this codec? .mkv holds nearly all"
+            )
+            raise cannot_write(self._part.target, what, error, doubt) from error

@@ -123,6 +123,27 @@ def test_encoder_priming_does_not_move_the_pictures(output: Path, recording: str
     assert abs(len(heard) / RATE - SECONDS) < 0.1
 
 
+@pytest.mark.parametrize(
+    ("codec", "extension"),
+    [("libmp3lame", "webm"), ("pcm_s16le", "webm"), ("flac", "webm"), ("pcm_s16le", "mp4")],  # planar and interleaved
+)
+def test_transcoded_sound_from_before_0_does_not_move_the_pictures(output: Path, codec: str, extension: str) -> None:
+    """Half of it comes before 0, which is no whole number of frames."""
+    with av.open(str(record(output / "in.mkv", codec))) as container:
+        track, packets = sound_of(container)
+        sink = VideoFile(output / f"a.{extension}", sound=[track])
+        for packet in packets:
+            early = round(Fraction(1023, 1000) / packet.time_base)
+            sink.write_sound(replace(packet, pts=(packet.pts or 0) - early, dts=(packet.dts or 0) - early))
+        for index in range(50):
+            sink.write(Frame(flat(index=index)))
+        sink.close()
+    assert times(read(output / f"a.{extension}")) == [Fraction(index, 25) for index in range(50)]
+    heard, start = samples_of(output / f"a.{extension}")
+    assert abs(start) < 0.07
+    assert abs(len(heard) / RATE - 0.977) < 0.1
+
+
 def test_audio_and_video_are_interleaved(output: Path) -> None:
     join(output / "out.mkv", record(output / "in.avi", "pcm_s16le"))
     with av.open(str(output / "out.mkv")) as container:
@@ -196,7 +217,13 @@ def test_a_packet_with_a_repeated_time_is_left_out(output: Path) -> None:
 
 @pytest.mark.parametrize(
     ("recording", "codec", "target"),
-    [("in.mkv", "aac", "out.mp4"), ("in.avi", "pcm_s16le", "out.mov"), ("in.avi", "pcm_s16le", "out.mp4")],
+    [
+        ("in.mkv", "aac", "out.mp4"),
+        ("in.avi", "pcm_s16le", "out.mov"),
+        ("in.avi", "pcm_s16le", "out.mp4"),
+        ("in.avi", "pcm_s16le", "out.mkv"),
+        ("in.mkv", "flac", "out.webm"),
+    ],
 )
 def test_sound_moves_with_pictures_from_before_0(tmp_path: Path, recording: str, codec: str, target: str) -> None:
     with av.open(str(record(tmp_path / recording, codec))) as container:

@@ -11,7 +11,7 @@ import av.logging
 import pytest
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.frames import Frame
+from mjpeg_restore.frames import Frame, Sampling
 from mjpeg_restore.sinks import OutputSettings, VideoFile
 from tests.lacking import needs_proc
 from tests.sinks.conftest import flat, noise, read, save
@@ -46,7 +46,7 @@ def test_the_error_has_the_encoders_reason(output: Path) -> None:
         ("mpeg4", "timebase"),
         ("mpeg2video", "MPEG-1/2 does not"),
     ):
-        sink = VideoFile(output / "a.mkv", OutputSettings(codec=codec))
+        sink = VideoFile(output / "a.mp4", OutputSettings(codec=codec))
         with pytest.raises(SinkError, match=rf"{codec} cannot be opened for 128x96 yuv420p \({reason} [^\n]*\): check"):
             sink.write(Frame(flat(time_base=Fraction(1, 90000))))
         sink.discard()
@@ -93,15 +93,15 @@ def test_refusing_encoders_print_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("size", [(31, 640), (640, 31), (9, 65), (3, 9)])
-def test_pictures_too_small_for_svt_av1_become_vp9_where_nobody_asked_for_av1(
+@pytest.mark.parametrize("size", [(31, 640), (640, 31), (9, 65), (3, 9), (64, 8706), (16386, 64)])
+def test_pictures_that_svt_av1_does_not_take_become_vp9_where_nobody_asked_for_av1(
     output: Path, size: tuple[int, int], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert len(save(output / "a.webm", [flat(*size)])) == 1
     with av.open(str(output / "a.webm")) as container:
         assert container.streams.video[0].codec_context.name == "vp9"
     sink = VideoFile(output / "b.webm", OutputSettings(codec="av1"))
-    with pytest.raises(SinkError, match=f"as narrow as {size[0]}x{size[1]}: it may wait for ever: try codec='vp9'"):
+    with pytest.raises(SinkError, match=f"takes no pictures as .* as {size[0]}x{size[1]}: .*try codec='vp9'"):
         sink.write(Frame(flat(*size)))
     sink.discard()
     assert [path.name for path in output.iterdir()] == ["a.webm"]
@@ -113,6 +113,43 @@ def test_other_small_pictures_are_av1_by_default(output: Path, size: tuple[int, 
     assert len(save(output / "a.webm", [flat(*size)], preset="10")) == 1
     with av.open(str(output / "a.webm")) as container:
         assert container.streams.video[0].codec_context.name == "libdav1d"
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options", "size", "advice"),
+    [
+        ("a.mkv", "h264", {}, (65500, 16), "in .mkv codec='vp9' takes pictures of that size"),
+        ("a.ts", "h264", {}, (16, 65500), "in .mkv codec='vp9' takes pictures of that size"),
+        ("a.mkv", "hevc", {}, (65500, 16), "in .mkv codec='vp9' takes pictures of that size"),
+        ("a.mp4", "h264", {"crf": "abc"}, (64, 48), "check crf, preset and the encoder's options"),
+        ("a.webm", "av1", {}, (64, 48), "check crf, preset and the encoder's options, or try codec='vp9'"),
+        ("a.mp4", "av1", {}, (64, 48), "check crf, preset and the encoder's options, or try codec='h264'"),
+    ],
+)
+def test_advice_about_an_encoder_that_cannot_be_opened_helps(
+    output: Path, name: str, codec: str, options: dict[str, str], size: tuple[int, int], advice: str
+) -> None:
+    preset = "warp" if codec == "av1" else None
+    sink = VideoFile(output / name, OutputSettings(codec=codec, preset=preset, options=options))
+    with pytest.raises(SinkError, match="cannot be opened for ") as caught:
+        sink.write(Frame(flat(*size)))
+    assert str(caught.value.hint) == advice
+    sink.discard()
+
+
+@pytest.mark.parametrize(
+    ("profile", "sampling", "advice"),
+    [("high", Sampling.YUV444, "give high444"), ("main", Sampling.YUV422, "give high422")],
+)
+def test_a_profile_without_the_chroma_is_one_error(
+    output: Path, profile: str, sampling: Sampling, advice: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sink = VideoFile(output / "a.mkv", OutputSettings(options={"profile": profile}))
+    with pytest.raises(SinkError, match=f"the profile '{profile}' of libx264 has no {sampling.label}: {advice}, or"):
+        sink.write(Frame(flat(sampling=sampling)))
+    sink.discard()
+    assert capfd.readouterr() == ("", "")
+    assert save(output / "b.mkv", [flat(sampling=sampling)], options={"profile": advice.split()[1]})
 
 
 def test_hevc_in_mp4_has_the_tag_hvc1(output: Path) -> None:

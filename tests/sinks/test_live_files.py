@@ -64,6 +64,12 @@ def test_at_most_half_a_second_is_not_yet_in_the_file(output: Path, extension: s
     assert len(read(path)) == 2 * RATE
 
 
+def test_advice_for_live_video_is_a_codec_that_the_container_holds(output: Path) -> None:
+    for extension, words in (("ts", "MPEG-TS takes h264 or hevc"), ("mov", "mov does not hold libsvtav1")):
+        with pytest.raises(SinkError, match=words):
+            VideoFile(output / f"a.{extension}", live("av1"))
+
+
 @pytest.mark.parametrize("extension", ["mkv", "webm"])
 def test_an_encoder_that_may_stop_for_ever_is_refused(output: Path, extension: str) -> None:
     words = "libsvtav1 is not for live video, .*: it may stop for ever: try codec='vp9'"
@@ -242,8 +248,8 @@ def test_what_was_written_before_the_disk_was_full_is_kept(output: Path, extensi
     for path, line in zip(room, said.splitlines(), strict=True):
         index, _, message = line.partition(" ")
         assert message == (
-            f"{path}: writing mjpeg failed (File too large): is there room on the disk, and does this container hold "
-            "this codec? .mkv holds nearly all"
+            f"{path}: writing mjpeg failed (File too large): no file there may be larger: raise the limit (ulimit -f), "
+            "or write elsewhere"
         )
         assert path.stat().st_size == whole
         assert len(read(path)) >= int(index) - RATE / 2 - 1

@@ -134,7 +134,7 @@ def test_invalid_patterns_and_folders_are_refused(output: Path) -> None:
 def test_a_failed_write_is_a_sink_error(output: Path) -> None:
     sink = Stills(output / "f")
     (output / "f").rmdir()
-    with pytest.raises(SinkError, match=r"cannot write .*000000\.png"):
+    with pytest.raises(SinkError, match=r"cannot write .*000000\.png \(.*\): was the folder moved or deleted\?"):
         sink.write(Frame(flat()))
 
 

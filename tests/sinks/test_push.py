@@ -212,8 +212,9 @@ def test_a_server_that_accepts_and_hangs_up_is_called_less_and_less(
 
 
 def test_codecs_that_a_peer_does_not_take_are_refused() -> None:
-    with pytest.raises(SinkError, match="takes h264 or hevc, not libvpx-vp9: leave codec out"):
-        Push(FakeLink(), OutputSettings(codec="vp9"))
+    for codec in ("libvpx-vp9", "libsvtav1"):
+        with pytest.raises(SinkError, match=f"takes h264 or hevc, not {codec}: leave codec out"):
+            Push(FakeLink(), OutputSettings(codec=codec))
 
 
 def test_hevc_is_sent_where_it_is_taken(tmp_path: Path) -> None:

@@ -91,7 +91,9 @@ def test_every_raw_picture_has_the_size_of_the_first() -> None:
 @needs_full_device
 def test_a_device_that_is_full() -> None:
     sink = open_sink("raw:/dev/full")
-    with pytest.raises(SinkError, match="is there room on the disk"):
+    with pytest.raises(
+        SinkError, match=r"cannot write /dev/full \(No space left on device\): is there room on the disk\?"
+    ):
         for _ in range(9):
             sink.write(Frame(flat()))
     sink.discard()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import pytest
 from mjpeg_restore import colour
 from mjpeg_restore.errors import OutputExists, SinkError
 from mjpeg_restore.frames import Frame, Picture, Sampling
-from mjpeg_restore.sinks import OutputSettings, VideoFile
+from mjpeg_restore.sinks import OutputSettings, VideoFile, open_sink
+from mjpeg_restore.sinks.writer import VideoWriter
 from tests.lacking import needs
 from tests.sinks.conftest import PAIRS, flat, noise, planes_of, read, save
 
@@ -47,7 +50,10 @@ def test_c7_flat_colour_comes_back_within_one_and_tagged(output: Path, extension
     assert np.abs(decoded.to_ndarray("rgb").astype(int) - expected).max() <= 1
 
 
-@pytest.mark.parametrize(("extension", "codec"), [("avi", "ffv1"), ("mov", "mpeg4")])
+@pytest.mark.parametrize(
+    ("extension", "codec"),
+    [("avi", "ffv1"), ("mov", "mpeg4"), ("mkv", "libvpx"), ("webm", "libvpx"), ("mkv", "mpeg2video")],
+)
 def test_untagged_codecs_are_written_in_limited_range(output: Path, extension: str, codec: str) -> None:
     frame = save(output / f"a.{extension}", [flat()], codec)[0]
     assert frame.color_range != FULL
@@ -232,6 +238,12 @@ def test_an_existing_file_is_kept_until_the_new_one_is_finished(output: Path) ->
         ("a.mp4", {"codec": "aac"}, "no video encoder is called 'aac'"),
         ("a.webm", {"codec": "h264"}, "webm does not hold libx264: use .mkv"),
         ("a.mov", {"codec": "ffv1"}, "mov does not hold ffv1"),
+        ("a.mov", {"codec": "av1"}, "mov does not hold libsvtav1: use .mkv, or another codec$"),
+        ("a.mkv", {"codec": "huffyuv"}, "matroska does not hold huffyuv: use another codec$"),
+        *(
+            ("a.ts", {"codec": codec}, "MPEG-TS takes h264 or hevc, not .*: leave codec out$")
+            for codec in ("vp9", "libvpx", "av1", "ffv1", "mjpeg", "huffyuv", "mpeg2video")
+        ),
         ("a.xyz", {}, r"no container has that extension; use one of .mp4"),
         ("none/a.mp4", {}, "No such file or directory.*create it"),
     ],
@@ -265,6 +277,43 @@ def test_a_file_that_cannot_be_finished_is_removed(output: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(output.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.y4m", "a.m3u8"])
+def test_advice_about_a_folder_that_is_gone_is_not_about_the_codec(output: Path, name: str) -> None:
+    sink = open_sink(output / name)
+    for path in output.iterdir():
+        path.unlink()
+    output.rmdir()
+    with pytest.raises(SinkError) as caught:
+        sink.write(Frame(flat()))
+        sink.close()
+    sink.discard()
+    assert str(caught.value).endswith(f"({os.strerror(errno.ENOENT)}): was the folder moved or deleted?")
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("a.mkv", ValueError("odd"), "writing libx264 failed (odd)"),
+        ("a.mp4", ValueError("odd"), "writing libx264 failed (odd): does this container hold this codec?"),
+        ("a.mp4", OSError(errno.EIO, "broken"), "writing libx264 failed (broken)"),
+        ("a.mp4", OSError(errno.EROFS, "no"), "writing libx264 failed (no): choose a folder that can be written"),
+    ],
+)
+def test_advice_fits_the_reason(
+    output: Path, monkeypatch: pytest.MonkeyPatch, name: str, error: Exception, message: str
+) -> None:
+    def fail(self: VideoWriter, picture: Picture) -> None:
+        raise error
+
+    monkeypatch.setattr(VideoWriter, "write", fail)
+    sink = VideoFile(output / name)
+    with pytest.raises(SinkError) as caught:
+        sink.write(Frame(flat()))
+    sink.discard()
+    found = str(caught.value).partition(": ")[2]
+    assert found.removesuffix(" .mkv holds nearly all") == message
 
 
 def test_a_folder_at_the_target_is_an_error(output: Path) -> None:

@@ -62,6 +62,17 @@ def test_matroska_times_are_exact_in_milliseconds(output: Path, start: int) -> N
     assert times(save(output / "a.mkv", pictures)) == [Fraction(pts, 1000) for pts in stamps]
 
 
+@pytest.mark.parametrize(("extension", "codec"), [("mkv", "h264"), ("mkv", "ffv1"), ("webm", "vp9")])
+@pytest.mark.parametrize("live", [False, True])
+def test_matroska_keeps_times_apart_that_differ_by_less_than_a_millisecond(
+    output: Path, extension: str, codec: str, live: bool
+) -> None:
+    stamps = [0, 1, 2, 30, 3600, 3640, 7200]  # 1/90000 s
+    pictures = [flat(index=i, pts=pts, time_base=Fraction(1, 90_000)) for i, pts in enumerate(stamps)]
+    frames = save(output / f"a.{extension}", pictures, codec, live=live)
+    assert times(frames) == [Fraction(ms, 1000) for ms in (0, 1, 2, 3, 40, 41, 80)]
+
+
 @pytest.mark.parametrize(("start", "options", "moved"), [(0, {}, 2), (25, {}, 0), (0, {"bf": "0"}, 0)])
 def test_mpeg_ts_moves_what_would_be_decoded_before_0(
     output: Path, start: int, options: dict[str, str], moved: int

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import io
+import os
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -83,13 +85,38 @@ def test_a_reader_that_disconnects_closes_the_sink() -> None:
     sink.close()
 
 
-def test_a_full_disk_is_an_error() -> None:
-    class Full(io.BytesIO):
-        def write(self, data: object) -> int:
-            raise OSError(28, "No space left on device")
+class Failing(io.BytesIO):
+    """A file or stream on a full disk, if nothing else is said."""
 
-    with pytest.raises(SinkError, match="No space left on device"):
-        Y4mStream(Full()).write(Frame(flat()))
+    number = errno.ENOSPC
+
+    def write(self, data: object) -> int:
+        raise OSError(self.number, os.strerror(self.number))
+
+
+@pytest.mark.parametrize("name", [None, "/mnt/pipe"])
+def test_an_error_of_a_stream_names_it(name: str | None) -> None:
+    stream = Failing()
+    if name:
+        stream.name = name
+    with pytest.raises(SinkError) as caught:
+        Y4mStream(stream).write(Frame(flat()))
+    reason = os.strerror(errno.ENOSPC)
+    assert str(caught.value) == f"cannot write {name or 'the y4m stream'} ({reason}): is there room on the disk?"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "{}: no room on the disk ("), (errno.EFBIG, "cannot write {}/a.y4m (")],
+)
+def test_an_error_of_a_file_says_where(output: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str) -> None:
+    monkeypatch.setattr(Failing, "number", number)
+    monkeypatch.setattr(Path, "open", lambda *_: Failing())
+    sink = Y4mStream(output / "a.y4m")
+    with pytest.raises(SinkError) as caught:
+        sink.write(Frame(flat()))
+    assert str(caught.value).startswith(words.format(output))
+    sink.discard()
 
 
 def test_a_discarded_or_empty_file_is_removed(output: Path) -> None:
