@@ -125,6 +125,17 @@ def test_a_file_keeps_what_it_has_when_its_camera_begins_anew(name: str, overwri
     assert b"of another time" not in first.read_bytes()
 
 
+def test_files_that_cameras_exchange_keep_what_this_run_has_recorded(tmp_path: Path) -> None:
+    x, y = tmp_path / "x.y4m", tmp_path / "y.y4m"
+    with Fleet(settings(camera("a", x), camera("b", y)), open=Town().open) as fleet:
+        until(lambda: x.exists() and y.exists() and running(fleet, "a", "b"))
+        before = [path.stat().st_ino for path in (x, y)]
+        fleet.apply(settings(camera("a", y), camera("renamed", x)))
+        until(lambda: running(fleet, "a", "renamed"))
+    assert [path.stat().st_ino for path in (x, y)] == before
+    assert len([*tmp_path.glob("[xy]-*Z.y4m")]) == 2
+
+
 def test_recordings_end_by_themselves(tmp_path: Path) -> None:
     ended = threading.Semaphore(0)
     town = Town(a="recording", b="recording")
@@ -209,6 +220,32 @@ def test_a_camera_that_is_restarted_begins_when_the_one_before_has_ended(between
         assert opened == [0]
         holds.set()
         until(lambda: opened == [0, 1])
+
+
+@pytest.mark.parametrize("shared", ["output", "source"])
+def test_a_camera_with_another_name_begins_when_what_it_needs_is_free(shared: str, tmp_path: Path) -> None:
+    holds = threading.Event()
+    opened: list[str] = []
+
+    class Slow(Scripted):
+        def close(self) -> None:
+            holds.wait(30)
+
+    def open(one: CameraSettings) -> Source:
+        opened.append(one.name)
+        return Slow(one, "")
+
+    old = camera("old", tmp_path / "a.y4m")
+    new = camera("new", *([tmp_path / "a.y4m"] if shared == "output" else []))
+    new = replace(new, source=old.source) if shared == "source" else new
+    with Fleet(settings(old), open=open) as fleet:
+        until(lambda: running(fleet, "old"))
+        fleet.apply(settings(new, camera("other")))
+        until(lambda: "other" in opened)  # one that shares nothing does not wait
+        assert fleet.cameras["new"]._predecessors
+        assert opened == ["old", "other"]
+        holds.set()
+        until(lambda: "new" in opened)
 
 
 def test_one_that_is_stopped_while_it_connects_leaves_the_output_to_its_heir(tmp_path: Path) -> None:
