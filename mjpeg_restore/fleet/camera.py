@@ -291,10 +291,13 @@ def _open_output(
         begun: see `Surroundings`.
 
     Raises:
-        SinkError: see `open_sink`; or nobody reads the pipe.
+        SinkError: see `open_sink`; or nobody reads the pipe, or the folder that pictures get theirs in is missing.
     """
     place = choice.parsed.where
     try:
+        # A sink makes all folders, which would be on the root disk while another one is not mounted.
+        if choice.parsed.pattern and (missing := choice.parsed.unwritable):
+            raise SinkError(f"{missing}: is its disk mounted?")
         with held_open(place) if choice.parsed.is_pipe else nullcontext(True) as is_read:
             if not is_read:
                 raise SinkError(f"nobody reads {place}")

@@ -106,6 +106,19 @@ def test_a_folder_of_pictures_goes_on_when_its_camera_begins_anew_and_only_then(
     assert sorted(path.name for path in folder.iterdir()) == names
 
 
+def test_pictures_wait_for_the_folder_that_theirs_is_made_in(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    door = replace(camera("door"), outputs=(OutputChoice(f"{disk}/pictures/"),))
+    with Fleet(settings(door), open=Town().open) as fleet:
+        until(lambda: running(fleet, "door"))
+        assert (
+            fleet.cameras["door"].status.reason == f"{disk}/pictures/: there is no folder {disk}: is its disk mounted?"
+        )
+        assert not disk.exists()
+        disk.mkdir()
+        until(lambda: [*disk.glob("pictures/[0-9]*.png")])
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("name", ["door.y4m", "raw:door.bin", "door.mkv"])
 def test_a_file_keeps_what_it_has_when_its_camera_begins_anew(name: str, overwrite: bool, tmp_path: Path) -> None:
