@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from mjpeg_restore.errors import MjpegRestoreError, SinkError, reason_of
 from mjpeg_restore.fleet.keys import worded
-from mjpeg_restore.fleet.reopening import Reopening
+from mjpeg_restore.fleet.reopening import Opened, Reopening
 from mjpeg_restore.fleet.settings import CameraSettings, OutputChoice
 from mjpeg_restore.frames import Frame
 from mjpeg_restore.futures import while_wanted
@@ -25,7 +25,7 @@ from mjpeg_restore.pipeline import run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.retries import Delays, Retries
-from mjpeg_restore.sinks import BaseSink, OutputSettings, Sink, Stills, following, held_open, open_sink
+from mjpeg_restore.sinks import BaseSink, OutputSettings, Stills, Target, following, held_open, open_sink
 from mjpeg_restore.sources import BaseSource, Paced, Source, open_source
 
 State = Literal["starting", "running", "stalled", "failed", "ended", "stopped"]
@@ -280,7 +280,7 @@ def _open_output(
     settings: OutputSettings,
     source: Source,
     begun: dict[str, Stills | None],
-) -> Sink:
+) -> Opened:
     """Open an output. The reader of a named pipe is not waited for: the camera's other outputs would have to wait, too.
 
     Args:
@@ -303,11 +303,8 @@ def _open_output(
                 raise SinkError(f"nobody reads {place}")
             key = choice.parsed.place
             target = following(choice.target, settings) if key in begun else choice.target
-            if target != choice.target:
-                extra = {"event": "output_renamed", "source": camera, "output": choice.name}
-                _log.info("%s: %s is kept, what follows is %s", camera, choice.name, target, extra=extra)
             sink = open_sink(target, settings, source.sound, source.paths, camera, begun.get(key))
             begun[key] = sink if isinstance(sink, Stills) else None
-            return sink
+            return Opened(sink, "" if target == choice.target else Target.parse(target, settings).where)
     except OSError as error:
         raise SinkError(f"cannot write to {place} ({reason_of(error)})") from error

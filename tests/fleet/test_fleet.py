@@ -121,7 +121,10 @@ def test_pictures_wait_for_the_folder_that_theirs_is_made_in(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("name", ["door.y4m", "raw:door.bin", "door.mkv"])
-def test_a_file_keeps_what_it_has_when_its_camera_begins_anew(name: str, overwrite: bool, tmp_path: Path) -> None:
+def test_a_file_keeps_what_it_has_when_its_camera_begins_anew(
+    name: str, overwrite: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     first = tmp_path / name.removeprefix("raw:")
     if overwrite:
         first.write_bytes(b"of another time")
@@ -136,6 +139,8 @@ def test_a_file_keeps_what_it_has_when_its_camera_begins_anew(name: str, overwri
     assert all(re.fullmatch(r"door(-.*T.*Z)?\.\w+", path.name) for path in tmp_path.iterdir())
     assert all(path.stat().st_size > 64 * 48 / 10 for path in tmp_path.iterdir())
     assert b"of another time" not in first.read_bytes()
+    renamed = [line for line in caplog.messages if "is kept, what follows is" in line]
+    assert {line.rpartition(" ")[2] for line in renamed} == {str(path) for path in tmp_path.iterdir() if path != first}
 
 
 def test_files_that_cameras_exchange_keep_what_this_run_has_recorded(tmp_path: Path) -> None:
