@@ -23,9 +23,10 @@ def join_parts(job: Job, folder: str, parts: Sequence[PartResult]) -> Done:
     output = plan.output_settings(job.settings)
     with ExitStack() as stack:
         tracks, sound = (), iter(())
-        if plan.has_sound:
-            path = stack.enter_context(open_store(recording.location).fetch(recording.location))
-            check_unchanged(recording, plan.result)  # the parts and the sound are of that file
+        store = open_store(recording.location)
+        path = stack.enter_context(store.fetch(recording.location)) if plan.has_sound else None
+        check_unchanged(recording, plan.result)  # the parts and the sound are of that file
+        if path:
             tracks = stack.enter_context(opened(job, path)).sound
             sound = read_sound(stack.enter_context(destination.reading(work.sound)))
         target = stack.enter_context(destination.writing(recording.output))
@@ -41,8 +42,7 @@ def join_parts(job: Job, folder: str, parts: Sequence[PartResult]) -> Done:
             shown_until=parts[-1].shown_until,
         )
         output_fields = describe_output(target)
-        if plan.has_sound:
-            check_unchanged(recording, plan.result)
+        check_unchanged(recording, plan.result)
     work.remove()
     counts = {name: sum(part.counts[name] for part in parts) for name in parts[0].counts}
     remarks = dict.fromkeys([*plan.remarks, *chain.from_iterable(part.remarks for part in parts)])

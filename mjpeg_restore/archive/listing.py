@@ -107,6 +107,8 @@ def _absolute(path: str) -> str:
 
 def _of_source(source: str, destination: str) -> Iterator[tuple[str, Entry]]:
     """The files of a source with their relative names."""
+    if not source:
+        raise SourceNotFound("a source has an empty name: is a variable unset?")
     try:
         if source.startswith("@"):
             yield from _of_list(source[1:])
@@ -146,7 +148,10 @@ def _of_list(path: str) -> Iterator[tuple[str, Entry]]:
     for line in lines:
         entry = _listed(line)
         if entry is None:
-            raise SourceNotFound(f"{path} lists {line.strip()}: no such file")
+            name = local_path(line.strip())
+            if open_store(name).is_folder(name):
+                raise SourceError(f"{path} lists {name}, which is a folder: list its files, or give the folder itself")
+            raise SourceNotFound(f"{path} lists {line.strip()}: no such file: correct that line, or leave it out")
         entries.append(replace(entry, path=_absolute(entry.path)))
     if entries:
         folders = [posixpath.dirname(_slashed(entry.path)) or "." for entry in entries]

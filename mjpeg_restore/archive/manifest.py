@@ -61,7 +61,10 @@ class Manifest:
         try:
             text = destination.read_text(MANIFEST) or ""
         except OSError as error:
-            raise SinkError(f"cannot read {destination.path(MANIFEST)} ({reason_of(error)})") from error
+            path = destination.path(MANIFEST)
+            raise SinkError(
+                f"cannot read {path} ({reason_of(error)}): make it readable, or give another destination"
+            ) from error
         self._whole = not text or text.endswith("\n")
         for written in text.splitlines():
             if line := _line(written):
@@ -125,6 +128,8 @@ class Manifest:
         """
         line = self.lines.get(recording.name, {})
         if (line.get("size"), line.get("modified")) != (recording.size, recording.modified):
+            return False
+        if is_another(recording.location, line["source"]):
             return False
         refused = line.get("status") == "refused" and line.get("key") == key
         return refused or bool(self.restored(recording, key))

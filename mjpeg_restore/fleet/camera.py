@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from mjpeg_restore.errors import MjpegRestoreError, SinkError, reason_of
 from mjpeg_restore.fleet.keys import worded
-from mjpeg_restore.fleet.reopening import Reopening
+from mjpeg_restore.fleet.reopening import Opened, Reopening
 from mjpeg_restore.fleet.settings import CameraSettings, OutputChoice
 from mjpeg_restore.frames import Frame
 from mjpeg_restore.futures import while_wanted
@@ -25,7 +25,7 @@ from mjpeg_restore.pipeline import run
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.retries import Delays, Retries
-from mjpeg_restore.sinks import BaseSink, OutputSettings, Sink, Stills, following, held_open, open_sink
+from mjpeg_restore.sinks import BaseSink, OutputSettings, Stills, Target, following, held_open, open_sink
 from mjpeg_restore.sources import BaseSource, Paced, Source, open_source
 
 State = Literal["starting", "running", "stalled", "failed", "ended", "stopped"]
@@ -96,9 +96,9 @@ class Surroundings:
     open: Opener = open_camera
     changed: Callable[[], None] = lambda: None
     """Called from a camera's thread when it has ended for good."""
-    begun: dict[tuple[str, str], Stills | None] = field(default_factory=dict[tuple[str, str], Stills | None])
-    """Outputs that were opened, by camera and target; each with its sink if it is a folder of pictures. A run that
-    follows replaces no recording of those before, and what others have left there is not touched."""
+    begun: dict[str, Stills | None] = field(default_factory=dict[str, Stills | None])
+    """Places of the outputs that were opened; each with its sink if it is a folder of pictures. Whichever camera writes
+    there next replaces no recording of those before, and what others have left there is not touched."""
 
 
 class Camera:
@@ -116,7 +116,7 @@ class Camera:
         settings: CameraSettings,
         restorer: Restorer,
         surroundings: Surroundings,
-        predecessor: Camera | None = None,
+        predecessors: Sequence[Camera] = (),
     ) -> None:
         """Prepare; `start` begins.
 
@@ -124,13 +124,13 @@ class Camera:
             settings: of the camera.
             restorer: its network, which others use, too.
             surroundings: what it has in common with others.
-            predecessor: must have ended before this one begins: it may hold the same device and write the same files.
+            predecessors: must have ended before this one begins: they may hold its device, and write its files.
         """
         self.settings = settings
         self.report = Report()
         self.address = ""
         self.live = True
-        self._restorer, self._surroundings, self._predecessor = restorer, surroundings, predecessor
+        self._restorer, self._surroundings, self._predecessors = restorer, surroundings, predecessors
         self._retries = Retries(_DELAYS)
         self._stop = threading.Event()
         self._source: Source | None = None
@@ -184,9 +184,9 @@ class Camera:
 
     def _watch(self) -> None:
         """Run the camera again and again, on its thread."""
-        if self._predecessor:
-            self._predecessor.wait()
-            self._predecessor = None
+        for one in self._predecessors:
+            one.wait()
+        self._predecessors = ()
         while not self._stop.is_set():
             began = time.monotonic()
             failure = self._run()
@@ -279,8 +279,8 @@ def _open_output(
     choice: OutputChoice,
     settings: OutputSettings,
     source: Source,
-    begun: dict[tuple[str, str], Stills | None],
-) -> Sink:
+    begun: dict[str, Stills | None],
+) -> Opened:
     """Open an output. The reader of a named pipe is not waited for: the camera's other outputs would have to wait, too.
 
     Args:
@@ -291,20 +291,20 @@ def _open_output(
         begun: see `Surroundings`.
 
     Raises:
-        SinkError: see `open_sink`; or nobody reads the pipe.
+        SinkError: see `open_sink`; or nobody reads the pipe, or the folder that pictures get theirs in is missing.
     """
     place = choice.parsed.where
     try:
+        # A sink makes all folders, which would be on the root disk while another one is not mounted.
+        if choice.parsed.pattern and (missing := choice.parsed.unwritable):
+            raise SinkError(f"{missing}: is its disk mounted?")
         with held_open(place) if choice.parsed.is_pipe else nullcontext(True) as is_read:
             if not is_read:
                 raise SinkError(f"nobody reads {place}")
-            key = camera, choice.target
+            key = choice.parsed.place
             target = following(choice.target, settings) if key in begun else choice.target
-            if target != choice.target:
-                extra = {"event": "output_renamed", "source": camera, "output": choice.name}
-                _log.info("%s: %s is kept, what follows is %s", camera, choice.name, target, extra=extra)
             sink = open_sink(target, settings, source.sound, source.paths, camera, begun.get(key))
             begun[key] = sink if isinstance(sink, Stills) else None
-            return sink
+            return Opened(sink, "" if target == choice.target else Target.parse(target, settings).where)
     except OSError as error:
         raise SinkError(f"cannot write to {place} ({reason_of(error)})") from error

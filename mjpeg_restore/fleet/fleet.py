@@ -81,7 +81,7 @@ class Fleet:
     def apply(self, settings: FleetSettings) -> Changes:
         """Stop cameras that are gone, start new ones, restart those whose settings have changed, and touch no other.
 
-        Nobody waits: a camera that is restarted begins when it has finished its outputs.
+        Nobody waits: a camera begins when those that had its name, its source or one of its outputs have ended.
         """
         before, audience = self._cameras, self._surroundings.audience
         wanted = {camera.name: camera for camera in settings.cameras}
@@ -93,14 +93,12 @@ class Fleet:
                 if audience and name not in wanted:
                     audience.remove(name)
         self._leaving = [camera for camera in self._leaving if not camera.ended]
-        leaving = {camera.name: camera for camera in self._leaving}  # of several of a name the last
         choices = {camera.network for camera in settings.cameras}
         self._restorers = {
             choice: self._restorers.get(choice) or self._restorer(choice, settings.cameras) for choice in choices
         }
         self._cameras = {
-            name: before[name] if name in kept else self._camera(camera, leaving.get(name))
-            for name, camera in wanted.items()
+            name: before[name] if name in kept else self._camera(camera) for name, camera in wanted.items()
         }
         for name, camera in self._cameras.items():
             if name not in kept:
@@ -154,8 +152,9 @@ class Fleet:
             self.stop()
             self._pool.shutdown(wait=False)
 
-    def _camera(self, settings: CameraSettings, predecessor: Camera | None) -> Camera:
-        return Camera(settings, self._restorers[settings.network], self._surroundings, predecessor)
+    def _camera(self, settings: CameraSettings) -> Camera:
+        predecessors = [camera for camera in self._leaving if _shares(camera.settings, settings)]
+        return Camera(settings, self._restorers[settings.network], self._surroundings, predecessors)
 
     def _restorer(self, choice: NetworkChoice, cameras: Sequence[CameraSettings]) -> Restorer:
         # Each camera has one picture in the pool at a time: few cameras have several threads for each picture.
@@ -168,3 +167,9 @@ class Fleet:
             progress=self._progress,
             engine_cache=self._run.engine_cache,
         )
+
+
+def _shares(one: CameraSettings, other: CameraSettings) -> bool:
+    """Whether two cameras cannot run at the same time."""
+    places = [{choice.parsed.place for choice in camera.outputs} for camera in (one, other)]
+    return one.name == other.name or one.source == other.source or not places[0].isdisjoint(places[1])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 from mjpeg_restore.errors import SinkError
@@ -65,7 +67,8 @@ class OutputReader:
                 if key in inherited and key not in entry:
                     place = ("cameras", camera, key) if key in own else ("defaults", key)
                 self._mistakes.note(place, what)
-            choices.append(OutputChoice(target, found.settings))
+            choices.append(choice := OutputChoice(target, found.settings))
+            self._claim(choice.parsed, camera, where)
         for key in keys.OF_OUTPUTS:
             if key in own and key not in used:
                 self._mistakes.note(("cameras", camera, key), "has no effect on what this camera writes")
@@ -112,18 +115,24 @@ class OutputReader:
             return None
         target = within(self._reader.folder, target)
         try:
-            parsed = Target.parse(target, OutputSettings())
+            Target.parse(target, OutputSettings())
         except SinkError as error:
             self._mistakes.note(path, str(error))
             return None
-        key = parsed.place
-        if other := self._targets.get(key):
+        return target
+
+    def _claim(self, target: Target, camera: str, path: KeyPath) -> None:
+        """Note who writes to the place of a target, and whether that can be written."""
+        places = {target.place}
+        if target.pattern:  # a folder is one also for pictures of two formats, and for a source
+            places.add(os.path.realpath(target.where))
+        if other := next((self._targets[place] for place in places if place in self._targets), None):
             who = "another output" if other == camera else f"cameras.{other}"
             self._mistakes.note(path, f"{who} writes there, too; {{camera}} in a name stands for the camera's")
-        self._targets.setdefault(key, camera)
-        if what := parsed.unwritable:  # no mistake: while cameras run, a disk may come and go
+        for place in places:
+            self._targets.setdefault(place, camera)
+        if what := target.unwritable:  # no mistake: while cameras run, a disk may come and go
             self._mistakes.remark(path, what)
-        return target
 
 
 class OutputKeys:
@@ -173,6 +182,11 @@ class OutputKeys:
                 yield key, "has no effect on this output"
         if self.is_video and (error := self._refusal(replace(self.settings, live=live))):
             yield self._culprit(live=live), keys.worded(error)
+        found = Target.parse(self._target, self.settings)
+        if found.format == "picture" and live:
+            path = Path(found.where)
+            pattern = path.with_name(f"{path.stem}-%06d{path.suffix}")
+            yield "", f"{path} holds one picture, and a camera sends more: name a folder, {pattern}, or a video file"
 
     def _refusal(self, settings: OutputSettings) -> SinkError | None:
         try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from mjpeg_restore.errors import MjpegRestoreError, SinkError, without_name
 from mjpeg_restore.fleet.keys import worded
@@ -16,6 +18,15 @@ _SETTLED = 10.0
 """Seconds without a failure after which an output is well again: on a full disk the first pictures may still fit."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An output that was opened."""
+
+    sink: Sink
+    instead: str = ""
+    """Path of the file that is written in place of the output's own, which is kept; empty if there is none."""
 
 
 class Reopening(BaseSink):
@@ -32,7 +43,7 @@ class Reopening(BaseSink):
         self,
         camera: str,
         name: str,
-        open: Callable[[], Sink],
+        open: Callable[[], Opened],
         delays: Delays,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -50,6 +61,8 @@ class Reopening(BaseSink):
         self._camera, self._open_sink, self._clock = camera, open, clock
         self._retries = Retries(delays, clock)
         self._sink: Sink | None = None
+        self._instead = ""
+        """See `Opened`; empty once that has been told."""
         self._opened = clock()
         self._open()
 
@@ -72,6 +85,7 @@ class Reopening(BaseSink):
             if sink.closed:
                 sink.close()
                 self._fail(SinkError("whoever took it has gone"))
+            self._tell_instead()
         except SinkError as error:
             sink.discard()
             self._fail(error)
@@ -100,6 +114,7 @@ class Reopening(BaseSink):
         except SinkError as error:
             self.failure = without_name(worded(error), self.name)
             self._note(logging.ERROR, "output_failed", self.failure)
+        self._tell_instead()
         if sink.remark:
             self._note(logging.INFO, "output_remark", sink.remark)
 
@@ -108,18 +123,28 @@ class Reopening(BaseSink):
         if self._sink is not None:
             self._sink.discard()
             self._sink = None
+            self._tell_instead()
 
     def _open(self) -> None:
         self._opened = self._clock()
         try:
-            self._sink = sink = self._open_sink()
+            opened = self._open_sink()
         except MjpegRestoreError as error:
             self._fail(error)
         else:
+            sink = opened.sink
+            self._sink, self._instead = sink, opened.instead
             self.fixed_size, self.sound = sink.fixed_size, sink.sound
 
+    def _tell_instead(self) -> None:
+        """Tell of the file that is written in place of another one, once it is there: on a full disk none may be."""
+        if self._instead and os.path.lexists(self._instead):
+            self._note(logging.INFO, "output_renamed", f"is kept, what follows is {self._instead}")
+            self._instead = ""
+
     def _fail(self, error: MjpegRestoreError) -> None:
-        self._sink, self.failure = None, without_name(worded(error), self.name)
+        self._tell_instead()  # what a live file has is kept
+        self._sink, self._instead, self.failure = None, "", without_name(worded(error), self.name)
         if self._retries.failed(self.failure, self._clock() - self._opened):
             self._note(logging.ERROR, "output_failed", f"{self.failure}; trying again")
 

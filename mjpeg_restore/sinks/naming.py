@@ -12,7 +12,7 @@ from typing import Literal, Self
 from mjpeg_restore.address import Address, redact
 from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.sinks.base import OutputSettings
-from mjpeg_restore.sinks.stills import EXTENSIONS, is_pattern
+from mjpeg_restore.sinks.stills import EXTENSIONS, is_pattern, pattern_of, without_width
 from mjpeg_restore.sinks.target import kind_of, linked, timed
 
 Format = Literal["rtsp", "tcp", "udp", "v4l2", "y4m", "raw", "ts", "pictures", "picture", "hls", "video"]
@@ -64,6 +64,8 @@ class Target:
     """Fields of `OutputSettings` that differ from output to output, and have an effect on this one."""
     address: Address | None = None
     """Of a URL."""
+    pattern: Path | None = None
+    """Of numbered pictures: see `pattern_of`."""
 
     @classmethod
     def parse(cls, target: str | os.PathLike[str], settings: OutputSettings) -> Self:
@@ -72,6 +74,7 @@ class Target:
         Raises:
             SinkError: it is empty or invalid, or no sink is for it.
         """
+        pattern = None
         name = os.fspath(target)
         if not name:  # Path makes the current folder of it
             raise SinkError("the output has an empty name: is a variable unset?")
@@ -80,11 +83,12 @@ class Target:
         if format in ("picture", "pictures"):
             path = Path(where)
             by_name = format == "picture" or is_pattern(path.name)
-            kind = EXTENSIONS.get(path.suffix.lower()) if by_name else settings.image_format
+            pattern = pattern_of(path, settings.image_format) if format == "pictures" else None
+            kind = EXTENSIONS[(pattern or path).suffix.lower()]
             used = (*(["crf"] if kind == "jpeg" else []), *([] if by_name else ["image_format"]))
             what = path.suffix.lower() if by_name else f"a folder of {kind}"
         address = _address(name, format) if _URL.match(name) else None
-        return cls(redact(name) if address else name, format, where, what, frozenset(used), address)
+        return cls(redact(name) if address else name, format, where, what, frozenset(used), address, pattern)
 
     @property
     def is_standard_output(self) -> bool:
@@ -103,13 +107,16 @@ class Target:
 
     @property
     def unwritable(self) -> str:
-        """Why nothing can be written there now, as far as the folder tells; empty if there is no reason."""
+        """Why nothing can be written there now, as far as the folder tells; empty if there is no reason.
+
+        Pictures need their folder, or the one that it is to be made in.
+        """
         if self.address or self.format == "v4l2" or self.is_pipe:
             return ""
         folder = os.path.dirname(self.where) or "."
-        if self.format == "pictures":  # they make their folder
-            folder = self.where
-            while not os.path.exists(folder):
+        if self.pattern:
+            folder = os.fspath(self.pattern.parent)
+            if not os.path.exists(folder):
                 folder = os.path.dirname(folder) or "."
         if not os.path.isdir(folder):
             return f"there is no folder {folder}"
@@ -117,9 +124,12 @@ class Target:
 
     @property
     def place(self) -> str:
-        """What it names, so that "./a.mp4" and "a.mp4" are equal, and so are "raw:-", "-" and "/dev/stdout"."""
+        """What it names, so that "./a.mp4" and "a.mp4" are equal, "raw:-", "-" and "raw:/dev/stdout", and "a/" and
+        "a/%d.png", if the folder is one of PNG."""
         if self.address:
             return self.address.url
+        if self.pattern:
+            return os.path.realpath(without_width(self.pattern))
         return os.path.realpath(_STANDARD_OUTPUT if self.is_standard_output else self.where)
 
 
@@ -158,7 +168,7 @@ def joined(folder: str | os.PathLike[str], path: str) -> str:
     plain = os.path.normpath(whole)
     if os.path.realpath(plain) != os.path.realpath(whole):  # ".." behind a symbolic link
         return whole
-    return plain + os.sep if whole.endswith(os.sep) else plain  # "out/" is a folder
+    return plain.rstrip(os.sep) + os.sep if whole.endswith(os.sep) else plain  # "out/" is a folder
 
 
 def _format_of(name: str) -> tuple[Format, str]:

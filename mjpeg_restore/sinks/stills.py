@@ -27,6 +27,33 @@ def is_pattern(name: str) -> bool:
     return _PLACEHOLDER.search(name) is not None
 
 
+def pattern_of(target: str | os.PathLike[str], format: ImageFormat) -> Path:
+    """The pattern of the files' names: the target itself, or the one that a folder gets.
+
+    Args:
+        target: a folder or a pattern.
+        format: of a folder's files.
+
+    Raises:
+        SinkError: no pictures can have such names.
+    """
+    path = Path(target)
+    if not is_pattern(path.name):
+        if path.is_absolute() and not path.name:
+            raise SinkError(f"{path} is the root of all folders: name a folder in it")
+        return path / ("%06d.png" if format == "png" else "%06d.jpg")
+    if len(_PLACEHOLDER.findall(path.name)) > 1:
+        raise SinkError(f"{path}: a pattern holds one number, as in %06d{path.suffix}")
+    if path.suffix.lower() not in EXTENSIONS:
+        raise SinkError(f"{path}: pictures are .png or .jpg, name the pattern so")
+    return path
+
+
+def without_width(pattern: Path) -> Path:
+    """A pattern whose number has no width: from some number on, the files of `%d` and `%06d` have the same names."""
+    return pattern.with_name(_PLACEHOLDER.sub("%d", pattern.name))
+
+
 class Stills(BaseSink):
     """Numbered pictures: `out/%06d.png`, `out/%d.jpg`, or a folder, which gets `%06d.png` or `%06d.jpg`.
 
@@ -34,8 +61,8 @@ class Stills(BaseSink):
     does not rise is replaced by the next number. A sink that goes on for another whose source began anew counts from
     that one's last number.
 
-    Pictures may differ in size; `PictureEncoder` says what each format stores. A file appears whole or not at all;
-    `close` and `discard` have nothing to do.
+    Pictures may differ in size; `PictureEncoder` says what each format stores. A file appears whole or not at all.
+    Nobody else writes files of such names before `close` or `discard`.
     """
 
     def __init__(
@@ -57,28 +84,25 @@ class Stills(BaseSink):
         Raises:
             OutputExists: the folder contains files (for a pattern: matching ones), `overwrite` is False, and there was
                 no sink before.
-            SinkError: the pattern is invalid, the folder cannot be created, or an input would be replaced.
+            SinkError: the pattern is invalid, such files are being written already, the folder cannot be created or
+                written, or an input would be replaced.
         """
         settings = settings or OutputSettings()
-        format = settings.image_format
-        path = Path(target)
-        if is_pattern(path.name):
-            if len(_PLACEHOLDER.findall(path.name)) > 1:
-                raise SinkError(f"{path}: a pattern holds one number, as in %06d{path.suffix}")
-            chosen = EXTENSIONS.get(path.suffix.lower())
-            if chosen is None:
-                raise SinkError(f"{path}: pictures are .png or .jpg, name the pattern so")
-            format = chosen
-        else:
-            path = path / ("%06d.png" if format == "png" else "%06d.jpg")
-        self._pattern = path
-        self._encoder = PictureEncoder(format, settings)
+        self._pattern = path = pattern_of(target, settings.image_format)
+        self._encoder = PictureEncoder(EXTENSIONS[path.suffix.lower()], settings)
         self._last = before._last if before else -1
         self._first: int | None = None
         """Number of the picture with index 0; None before the first picture."""
         _refuse_inputs(path, inputs)
-        may_hold_files = settings.overwrite or before is not None
-        _prepare_folder(path, pattern_given=Path(target) == path, overwrite=may_hold_files)
+        _make_folder(path.parent)
+        self._hold = PartFile(without_width(path), overwrite=True)
+        """Is not written: as long as it is there, nobody else gets it."""
+        try:
+            if not (settings.overwrite or before):
+                _refuse_files(path, pattern_given=Path(target) == path)
+        except BaseException:
+            self._hold.discard()
+            raise
 
     def write(self, frame: Frame) -> None:
         """Write one file.
@@ -100,6 +124,14 @@ class Stills(BaseSink):
             with contextlib.suppress(OSError, ValueError):
                 part.unlink(missing_ok=True)
             raise cannot_write(path, f"cannot write {path}", error) from error
+
+    def close(self) -> None:
+        """Let others write such files."""
+        self._hold.discard()
+
+    def discard(self) -> None:
+        """Let others write such files; those that were written stay."""
+        self._hold.discard()
 
 
 class Still(BaseSink):
@@ -174,29 +206,41 @@ def _matches(name: str, pattern: Path) -> bool:
     return re.fullmatch(re.escape(before) + r"\d+" + re.escape(after), name, re.IGNORECASE) is not None
 
 
-def _prepare_folder(pattern: Path, pattern_given: bool, overwrite: bool) -> None:
-    """Create the folder of a pattern, and check that it may be written into.
+def _make_folder(folder: Path) -> None:
+    """Create a folder, and those that it stands in, if they are missing.
+
+    Raises:
+        SinkError: it cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise SinkError(f"cannot make the folder {folder} ({reason_of(error)}): choose another") from error
+
+
+def _refuse_files(pattern: Path, pattern_given: bool) -> None:
+    """Refuse the folder of a pattern if it contains files.
 
     Args:
         pattern: the path of the files.
         pattern_given: True where the user gave the pattern; other files in the folder are allowed then.
-        overwrite: allow a folder that contains files.
 
     Raises:
-        OutputExists: the folder contains files and `overwrite` is False.
-        SinkError: the folder cannot be created.
+        OutputExists: the folder contains files.
+        SinkError: it cannot be read.
     """
     folder = pattern.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if overwrite:
-            return
-        names = [entry.name for entry in folder.iterdir()]
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = reason_of(error)
-        raise SinkError(f"cannot make the folder {folder} ({reason}): choose another") from error
+        names = [entry.name for entry in folder.iterdir() if not _is_hold(entry.name)]
+    except OSError as error:
+        raise SinkError(f"cannot read the folder {folder} ({reason_of(error)}): choose another") from error
     if pattern_given:
         names = [name for name in names if _matches(name, pattern)]
     if names:
         found = f"{len(names)} file{'s' if len(names) > 1 else ''}"
         raise OutputExists(f"{folder} holds {found} already", Hint("{overwrite} writes into it", overwrite=True))
+
+
+def _is_hold(name: str) -> bool:
+    """Whether it is a file that holds the names of pictures: for some sink, or for a run that was killed."""
+    return name.startswith(".") and is_pattern(name)

@@ -275,6 +275,25 @@ def test_another_recordings_file_is_not_replaced(recordings: Path, tmp_path: Pat
     assert archive(other, out, settings())[0].done == 1
 
 
+def test_another_recording_of_the_same_name_size_and_date_is_another(recordings: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "out", tmp_path / "other"
+    archive(recordings, out, settings())
+    shutil.copytree(recordings, other)  # with its dates
+    with pytest.raises(SinkError, match=r"is restored from .*/rec/.*, and would be replaced by .*/other/"):
+        archive(other, out, settings())
+    shutil.rmtree(recordings)
+    assert archive(other, out, settings())[0].unchanged == 4  # it has moved
+
+
+def test_a_manifest_that_cannot_be_read(recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Destination, name: str) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Destination, "read_text", refuse)
+    with pytest.raises(SinkError, match=r"manifest\.jsonl \(Permission denied\): make it readable, or give another"):
+        archive(recordings, tmp_path / "out", settings())
+
+
 def test_a_recording_by_another_path_is_the_same(recordings: Path, tmp_path: Path) -> None:
     archive(recordings, tmp_path / "out", settings())
     raw(recordings / "short.mjpeg", PICTURES[:8])
@@ -594,13 +613,15 @@ def test_an_input_that_changes_while_it_is_read_replaces_nothing(
     assert archive(recordings, out, settings())[0].done == 2
 
 
-def test_an_input_that_is_exchanged_before_its_parts_are_joined(recordings: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sound", ["", "pcm_s16le"])
+def test_an_input_that_is_exchanged_before_its_parts_are_joined(recordings: Path, tmp_path: Path, sound: str) -> None:
     long = recordings / "cam" / "long.mkv"
+    muxed(long, sound=sound)
 
     class Exchanging(InlineWorkers):
         def submit(self, work: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
             if work.__name__ == "join":
-                muxed(long)  # without sound
+                muxed(long, PICTURES[:25])  # without sound
             return super().submit(work, *arguments, **named)
 
     out = tmp_path / "out"

@@ -105,8 +105,19 @@ def test_what_does_not_exist(tree: Path, source: str) -> None:
 
 def test_a_list_that_names_what_does_not_exist(tree: Path) -> None:
     Path("list.txt").write_text("rec/a/1.avi\nnone.avi\n")
-    with pytest.raises(SourceNotFound, match=r"list\.txt lists none\.avi: no such file"):
+    with pytest.raises(SourceNotFound, match=r"list\.txt lists none\.avi: no such file: correct"):
         names(["@list.txt"])
+
+
+def test_a_list_that_names_a_folder(tree: Path) -> None:
+    Path("list.txt").write_text("rec/a/1.avi\n  rec/b\n")
+    with pytest.raises(SourceError, match=r"^list\.txt lists rec/b, which is a folder: list its files, or give the"):
+        names(["@list.txt"])
+
+
+def test_a_variable_that_is_not_set(tree: Path) -> None:
+    with pytest.raises(SourceNotFound, match=r"^a source has an empty name: is a variable unset\?$"):
+        names(["rec", ""])
 
 
 def test_urls_are_listed_like_folders(tree: Path) -> None:

@@ -287,11 +287,14 @@ def test_settings_with_mistakes_run_nothing(tmp_path: Path, capfd: pytest.Captur
 
 def test_a_check_looks_for_the_folders_of_outputs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "cameras.toml"
-    outputs = '["missing/a.mkv", "new/folder/", "udp://127.0.0.1:9"]'
+    outputs = '["missing/a.mkv", "new/", "lacking/new/", "udp://127.0.0.1:9"]'
     path.write_text(f'[cameras.a]\nsource = "http://127.0.0.1:1/"\noutputs = {outputs}\n')
     code, out, err = run(["run", path, "--check"], capfd)
     assert (code, out) == (0, f"{path}: no mistakes; cameras: a\n")  # a disk may be mounted later
-    assert err == f"mjpeg-restore: {path}:3: cameras.a.outputs[0]: there is no folder {tmp_path}/missing\n"
+    assert err == "".join(
+        f"mjpeg-restore: {path}:3: cameras.a.outputs[{number}]: there is no folder {tmp_path}/{name}\n"
+        for number, name in ((0, "missing"), (2, "lacking"))
+    )
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -106,9 +106,25 @@ def test_a_folder_of_pictures_goes_on_when_its_camera_begins_anew_and_only_then(
     assert sorted(path.name for path in folder.iterdir()) == names
 
 
+def test_pictures_wait_for_the_folder_that_theirs_is_made_in(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    door = replace(camera("door"), outputs=(OutputChoice(f"{disk}/pictures/"),))
+    with Fleet(settings(door), open=Town().open) as fleet:
+        until(lambda: running(fleet, "door"))
+        assert (
+            fleet.cameras["door"].status.reason == f"{disk}/pictures/: there is no folder {disk}: is its disk mounted?"
+        )
+        assert not disk.exists()
+        disk.mkdir()
+        until(lambda: [*disk.glob("pictures/[0-9]*.png")])
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("name", ["door.y4m", "raw:door.bin", "door.mkv"])
-def test_a_file_keeps_what_it_has_when_its_camera_begins_anew(name: str, overwrite: bool, tmp_path: Path) -> None:
+def test_a_file_keeps_what_it_has_when_its_camera_begins_anew(
+    name: str, overwrite: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     first = tmp_path / name.removeprefix("raw:")
     if overwrite:
         first.write_bytes(b"of another time")
@@ -123,6 +139,19 @@ def test_a_file_keeps_what_it_has_when_its_camera_begins_anew(name: str, overwri
     assert all(re.fullmatch(r"door(-.*T.*Z)?\.\w+", path.name) for path in tmp_path.iterdir())
     assert all(path.stat().st_size > 64 * 48 / 10 for path in tmp_path.iterdir())
     assert b"of another time" not in first.read_bytes()
+    renamed = [line for line in caplog.messages if "is kept, what follows is" in line]
+    assert {line.rpartition(" ")[2] for line in renamed} == {str(path) for path in tmp_path.iterdir() if path != first}
+
+
+def test_files_that_cameras_exchange_keep_what_this_run_has_recorded(tmp_path: Path) -> None:
+    x, y = tmp_path / "x.y4m", tmp_path / "y.y4m"
+    with Fleet(settings(camera("a", x), camera("b", y)), open=Town().open) as fleet:
+        until(lambda: x.exists() and y.exists() and running(fleet, "a", "b"))
+        before = [path.stat().st_ino for path in (x, y)]
+        fleet.apply(settings(camera("a", y), camera("renamed", x)))
+        until(lambda: running(fleet, "a", "renamed"))
+    assert [path.stat().st_ino for path in (x, y)] == before
+    assert len([*tmp_path.glob("[xy]-*Z.y4m")]) == 2
 
 
 def test_recordings_end_by_themselves(tmp_path: Path) -> None:
@@ -209,6 +238,32 @@ def test_a_camera_that_is_restarted_begins_when_the_one_before_has_ended(between
         assert opened == [0]
         holds.set()
         until(lambda: opened == [0, 1])
+
+
+@pytest.mark.parametrize("shared", ["output", "source"])
+def test_a_camera_with_another_name_begins_when_what_it_needs_is_free(shared: str, tmp_path: Path) -> None:
+    holds = threading.Event()
+    opened: list[str] = []
+
+    class Slow(Scripted):
+        def close(self) -> None:
+            holds.wait(30)
+
+    def open(one: CameraSettings) -> Source:
+        opened.append(one.name)
+        return Slow(one, "")
+
+    old = camera("old", tmp_path / "a.y4m")
+    new = camera("new", *([tmp_path / "a.y4m"] if shared == "output" else []))
+    new = replace(new, source=old.source) if shared == "source" else new
+    with Fleet(settings(old), open=open) as fleet:
+        until(lambda: running(fleet, "old"))
+        fleet.apply(settings(new, camera("other")))
+        until(lambda: "other" in opened)  # one that shares nothing does not wait
+        assert fleet.cameras["new"]._predecessors
+        assert opened == ["old", "other"]
+        holds.set()
+        until(lambda: "new" in opened)
 
 
 def test_one_that_is_stopped_while_it_connects_leaves_the_output_to_its_heir(tmp_path: Path) -> None:

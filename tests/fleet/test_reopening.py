@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from mjpeg_restore.errors import Hint, MjpegRestoreError, OutputExists, SinkError
-from mjpeg_restore.fleet.reopening import Reopening
+from mjpeg_restore.fleet.reopening import Opened, Reopening
 from mjpeg_restore.frames import Frame
 from mjpeg_restore.retries import Delays
 from mjpeg_restore.testing import Collect
@@ -32,15 +33,16 @@ class Disk:
         self._clock = clock
         self.error: MjpegRestoreError | None = None
         self.fail_at: int | None = None
+        self.instead = ""
         self.opened: list[Collect] = []
         self.tries: list[float] = []
 
-    def open(self) -> Collect:
+    def open(self) -> Opened:
         self.tries.append(self._clock.now)
         if self.error:
             raise self.error
         self.opened.append(Collect(fixed_size=True, original=True, fail_at=self.fail_at))
-        return self.opened[-1]
+        return Opened(self.opened[-1], self.instead)
 
 
 @pytest.fixture
@@ -160,3 +162,25 @@ def test_an_end_that_fails_is_told(make: Make, disk: Disk, monkeypatch: pytest.M
     monkeypatch.setattr(disk.opened[0], "close", fail)
     sink.close()
     assert sink.failure == "cannot rename the file"
+
+
+def test_a_file_in_place_of_another_is_told_of_when_it_is_there(
+    make: Make, disk: Disk, clock: Clock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    disk.fail_at = 0
+    sink = make()
+    sink.write(FRAME)
+    for number in range(3):
+        disk.instead = f"{tmp_path}/door-{number}.mp4"
+        clock.now += 10
+        sink.write(FRAME)
+    assert len(disk.opened) == 4
+    disk.fail_at, disk.instead = None, f"{tmp_path}/door-3.mp4"
+    clock.now += 10
+    sink.write(FRAME)
+    Path(disk.instead).touch()
+    sink.write(FRAME)
+    sink.write(FRAME)
+    found = [line for line in said(caplog) if "what follows" in line]
+    assert found == [f"door: door.mp4: is kept, what follows is {disk.instead}"]

@@ -149,13 +149,13 @@ def test_defaults_hold_for_each_camera_and_give_way_to_its_own_keys(folder: Path
         output = { to = "y.mkv", crf = 10 }
         [cameras.shed]
         source = "http://cam/3"
-        output = "shed.png"
+        output = "shed/"
     """
     door, yard, shed = load(text).cameras
     assert (door.network.model, yard.network.model) == ("stream-lite", "stream")
     assert door.outputs == (OutputChoice(f"{folder}/door.mp4", replace(VIDEO, crf=30)),)
     assert yard.outputs == (OutputChoice(f"{folder}/y.mkv", replace(VIDEO, crf=10)),)
-    assert shed.outputs == (OutputChoice(f"{folder}/shed.png", OutputSettings(threads=1)),)  # which has no crf
+    assert shed.outputs == (OutputChoice(f"{folder}/shed/", OutputSettings(threads=1)),)  # which has no crf
 
 
 def test_a_video_file_that_may_be_replaced_is_one_file(folder: Path) -> None:
@@ -396,16 +396,47 @@ CASES = {
         ["3: cameras.door.output: standard output is for mjpeg-restore INPUT -o -"],
     ),
     "a key without effect": (
-        camera("output = { to = 'a.png', crf = 3 }"),
+        camera("output = { to = 'a/', crf = 3 }"),
         ["3: cameras.door.output.crf: has no effect on this output"],
     ),
     "a key of the camera's without effect": (
-        camera("output = 'a.png'\npreset = 'fast'"),
+        camera("output = 'a/'\npreset = 'fast'"),
         ["4: cameras.door.preset: has no effect on what this camera writes"],
     ),
     "one output twice": (
         camera("outputs = ['a.mp4', './a.mp4']"),
         ["3: cameras.door.outputs[1]: another output writes there, too; {camera} in a name stands for the camera's"],
+    ),
+    "a folder and a pattern of its files": (
+        camera("outputs = ['p/', 'q/%d.jpg', { to = 'q', image-format = 'jpeg' }]")
+        + camera("outputs = ['./p/%06d.png', 'p/%d.jpg', 'q/a%d.jpg']").replace("door", "yard"),
+        [
+            "3: cameras.door.outputs[2]: another output writes there, too; {camera} in a name stands for the camera's",
+            "6: cameras.yard.outputs[0]: cameras.door writes there, too; {camera} in a name stands for the camera's",
+        ],
+    ),
+    "a folder for pictures of two formats": (
+        camera("outputs = ['p', { to = 'p/', image-format = 'jpeg' }]"),
+        ["3: cameras.door.outputs[1]: another output writes there, too; {camera} in a name stands for the camera's"],
+    ),
+    "a source that another camera writes pictures to": (
+        "[cameras.yard]\nsource = 'shots/'\noutput = 'b.mp4'\n" + camera("output = 'shots'").replace("door", "gate"),
+        ["2: cameras.yard.source: cameras.gate writes there"],
+    ),
+    "names that no pictures can have": (
+        camera("outputs = [\n'/x/a-%d.mp4',\n'/x/c-%d-%d.png',\n'/',\n]"),
+        [
+            "4: cameras.door.outputs[0]: /x/a-%d.mp4: pictures are .png or .jpg, name the pattern so",
+            "5: cameras.door.outputs[1]: /x/c-%d-%d.png: a pattern holds one number, as in %06d.png",
+            "6: cameras.door.outputs[2]: / is the root of all folders: name a folder in it",
+        ],
+    ),
+    "a single picture of a camera": (
+        camera("output = '/x/b.jpg'"),
+        [
+            "3: cameras.door.output: /x/b.jpg holds one picture, and a camera sends more: name a folder, "
+            "/x/b-%06d.jpg, or a video file"
+        ],
     ),
     "a source that another camera writes": (
         "[cameras.yard]\nsource = 'x/../a.avi'\noutput = 'b.mp4'\n"

@@ -65,7 +65,9 @@ def test_two_names_of_a_place() -> None:
         return Target.parse(name, DEFAULT).place
 
     assert place("a.mp4") == place("./a.mp4") == place(os.path.abspath("a.mp4")) == place("raw:a.mp4")
-    assert place("-") == place("raw:-") == place("ts:-") == place("/dev/stdout") == place("raw:/dev/stdout")
+    assert place("-") == place("raw:-") == place("ts:-") == place("raw:/dev/stdout")
+    assert place("a/") == place("a") == place("a/%06d.png") == place("./a/%d.png")
+    assert len({place("a"), place("a/%d.jpg"), place("a/b%d.png"), place("a.png")}) == 4
     assert place("rtsp://h/x") != place("rtsp://h/y")
     assert place("RTSP://u:p@H:554/x") == place("rtsp://h/x")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,7 @@ def test_a_folder_is_gone_on_with_after_a_failure_and_after_a_new_beginning_of_t
     def write(sink: Stills, *indices: int) -> Stills:
         for index in indices:
             sink.write(Frame(flat(index=index)))
+        sink.close()
         found = sorted((path.name, path.read_bytes()) for path in folder.iterdir())
         assert set(written) <= set(found)
         written[:] = found
@@ -123,6 +125,26 @@ def test_a_folder_with_files_needs_overwrite(output: Path) -> None:
     Stills(output / "other-%06d.png")
 
 
+@pytest.mark.parametrize(("first", "second"), [("f", "f"), ("f/", "f/%d.png"), ("f/%d.png", "f/%06d.png")])
+def test_two_runs_with_the_same_pictures_are_refused(output: Path, first: str, second: str) -> None:
+    again = OutputSettings(overwrite=True)
+    sink = Stills(output / first)
+    for settings in (None, again):
+        with pytest.raises(SinkError, match="is being written already: wait, or choose another name"):
+            Stills(output / second, settings)
+    beside = Stills(output / "f" / "other-%d.png")
+    sink.write(Frame(flat()))
+    sink.close()
+    Stills(output / second, again).discard()
+    beside.discard()
+    assert [path.name for path in (output / "f").iterdir()] == ["000000.png" if first != "f/%d.png" else "0.png"]
+
+
+def test_a_run_that_was_killed_before_its_first_picture_is_in_nobodys_way(output: Path) -> None:
+    (output / ".%d.part.jpg").touch()
+    Stills(output).write(Frame(flat()))
+
+
 def test_invalid_patterns_and_folders_are_refused(output: Path) -> None:
     with pytest.raises(SinkError, match=r"\.png or \.jpg"):
         Stills(output / "%d.tiff")
@@ -133,7 +155,7 @@ def test_invalid_patterns_and_folders_are_refused(output: Path) -> None:
 
 def test_a_failed_write_is_a_sink_error(output: Path) -> None:
     sink = Stills(output / "f")
-    (output / "f").rmdir()
+    shutil.rmtree(output / "f")
     with pytest.raises(SinkError, match=r"cannot write .*000000\.png \(.*\): was the folder moved or deleted\?"):
         sink.write(Frame(flat()))
 
