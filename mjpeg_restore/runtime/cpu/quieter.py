@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.drift import lag_for
-from mjpeg_restore.runtime.cpu.state import LEAST, LONGEST, SENSOR, UNIT, ComponentState, observation
+from mjpeg_restore.runtime.cpu.history import FORGOTTEN
+from mjpeg_restore.runtime.cpu.state import LEAST, SENSOR, UNIT, ComponentState, observation
 
 _FALLEN = 0.25
 """The noise has fallen where its variance is less than this share of what is known of it."""
@@ -47,7 +48,9 @@ class Quieter:
     def __init__(self) -> None:
         """Begin with a picture of which nothing is known."""
         self._rests = 0
-        """Frames to come in which coarse steps tell nothing: what a fall has left in the means fades."""
+        """Frames to come until nothing of other steps, or of a fall, is left in means: they tell nothing till then."""
+        self._table: NDArray[np.uint16] | None = None
+        """Of the last frame."""
         self._filled = 0.0
         """Share of the last frame's blocks that were not plain grey."""
 
@@ -74,11 +77,13 @@ class Quieter:
         before, self._filled = self._filled, np.count_nonzero(coefficients[..., 0]) / agree.size
         if before > _FILLED and not self._filled and not coefficients.any():
             return np.ones_like(agree), known
-        self._rests = max(0, self._rests - 1)
+        alike = self._table is None or np.array_equal(self._table, table)
+        self._rests = max(0, self._rests - 1) if alike else FORGOTTEN
+        self._table = table.copy()  # the caller's memory
         if seen and max(seen.variance, SENSOR) + _ERRORS * seen.error < _FALLEN * known:
             return agree & _shows_noise(coefficients, table, state, known), max(seen.variance, SENSOR)
         if lag_for(table) and not self._rests and _is_quiet(coefficients, table, state, agree):
-            self._rests = int(LONGEST)
+            self._rests = FORGOTTEN
             return agree & _shows_noise(coefficients, table, state, None), known
         return None, known
 

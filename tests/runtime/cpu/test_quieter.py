@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.history import FORGOTTEN
 from mjpeg_restore.runtime.cpu.quieter import Quieter, Seen
-from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, observation, take_still
+from mjpeg_restore.runtime.cpu.state import ComponentState, observation, take_still
 from tests.lacking import needs_native_state
 
 pytestmark = needs_native_state
@@ -83,8 +84,18 @@ def test_coarse_steps_tell_it_by_what_stays_in_its_cell() -> None:
     rumour = np.abs(scene.state.mean[FLAT][..., 1:]).astype(float).mean()
     assert rumour > 0.5  # of noise
     assert_flat(scene.follow(quieter, 2.0, 1.0, None))
-    for _ in range(int(LONGEST) - 1):  # what is left in the others is no sign of another fall
+    for _ in range(FORGOTTEN - 1):  # what is left in the others is no sign of another fall
         assert scene.follow(quieter, 2.0, 1.0, None) is None
+
+
+@pytest.mark.parametrize("steps", [(20, 60), (60, 20)])
+def test_means_of_other_steps_tell_nothing(steps: tuple[int, int]) -> None:
+    before, after = map(table_of, steps)
+    scene, quieter = Scene(before), Quieter()
+    for _ in range(20):
+        assert scene.follow(quieter, 2.0, 1.0, None) is None
+    scene.table = after
+    assert all(scene.follow(quieter, 2.0, 1.0, None) is None for _ in range(100))
 
 
 @pytest.mark.parametrize("step", [30, 50, 120])
