@@ -430,13 +430,12 @@ class _Limits:
         self.far = (widened(far) if coarse else far) | far_around | self.replaced
         moved = self.far | again
         self._agree = ~moved
-        known, seen = (coefficients, table, state), self._seen(found)
-        quiet, noise = self._quieter.follow(*known, self._agree, self.noise, seen)
-        if steady and quiet is not None:
-            self.noise = noise
-            self.replaced, self.far = self.replaced | quiet, self.far | quiet
-            moved |= quiet
-            self._agree &= ~quiet
+        if steady:
+            known = coefficients, table, state, self._agree
+            quiet, self.noise = self._quieter.follow(*known, self.noise, self._seen(found))
+            if quiet is not None:
+                self.replaced, self.far = self.replaced | quiet, self.far | quiet
+                moved, self._agree = moved | quiet, self._agree & ~quiet
         return moved
 
     def _seen(self, found: Compared) -> Seen | None:
