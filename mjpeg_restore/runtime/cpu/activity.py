@@ -396,8 +396,11 @@ class _Limits:
         self._distances: list[NDArray[np.floating]] = []
         self._spread = self._count = np.zeros((0, 0), np.float32)
         self._before: NDArray[np.bool_] | None = None
-        self.far = self.gone = self.replaced = np.zeros((0, 0), np.bool_)
-        self._agree = np.zeros((0, 0), np.bool_)
+        none = np.zeros((0, 0), np.bool_)
+        self.far: NDArray[np.bool_] = none
+        self.replaced: NDArray[np.bool_] = none
+        self._agree: NDArray[np.bool_] = none
+        self.gone = none
         self.contrast = (np.zeros((0, 0), np.float32),) * 2
         self._quieter = Quieter()
 
@@ -431,11 +434,13 @@ class _Limits:
         moved = self.far | again
         self._agree = ~moved
         if steady:
-            known = coefficients, table, state, self._agree
-            quiet, self.noise = self._quieter.follow(*known, self.noise, self._seen(found))
+            seen = self._seen(found)
+            quiet, noise = self._quieter.follow(coefficients, table, state, self._agree, self.noise, seen)
             if quiet is not None:
+                self.noise = noise
                 self.replaced, self.far = self.replaced | quiet, self.far | quiet
-                moved, self._agree = moved | quiet, self._agree & ~quiet
+                moved |= quiet
+                self._agree &= ~quiet
         return moved
 
     def _seen(self, found: Compared) -> Seen | None:
