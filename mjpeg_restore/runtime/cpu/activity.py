@@ -29,7 +29,7 @@ from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, lag_for, lowest_ste
 from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, adapted
 from mjpeg_restore.runtime.cpu.light import brighten, brightened, change_of_light
 from mjpeg_restore.runtime.cpu.part_sizes import unit
-from mjpeg_restore.runtime.cpu.quieter import Quieter, Seen
+from mjpeg_restore.runtime.cpu.quieter import Quieter, Seen, is_blank
 from mjpeg_restore.runtime.cpu.state import (
     LEAST,
     LONGEST,
@@ -320,6 +320,8 @@ class Activity:
         for index, (state, side, limits) in enumerate(zip(states, self._sides, self._limits, strict=True)):
             shape = state.mean.shape[:2]
             without = luma if index == 0 else _blocks(covered, side, shape)
+            if limits.begun is not None:
+                without = without | limits.begun
             if self._stands:
                 without = without | (limits.gone & _blocks(self._settled, side, shape))
             share = np.where(without, 0, _blocks(held, side, shape))
@@ -376,6 +378,8 @@ class _Limits:
     """How far noise carries the blocks of one component from their state.
 
     Attributes:
+        begun: blocks of the last frame that begin anew, as its noise has fallen, or the component is plain grey; None
+            if there are none.
         noise: variance of the sensor's noise, grey levels^2.
         once: distances that noise explains: of a block, and the mean of 3x3 blocks, for which it is not the same noise.
         twice: distances that it does not explain where the frame before had such a distance there.
@@ -391,16 +395,15 @@ class _Limits:
 
     def __init__(self) -> None:
         """Begin without knowing any noise: what moves is seen for certain."""
+        self.begun: NDArray[np.bool_] | None = None
         self.noise = SENSOR
         self.once, self.twice = np.array(_LEAST_ONCE), np.array(_LEAST_TWICE)
         self._distances: list[NDArray[np.floating]] = []
         self._spread = self._count = np.zeros((0, 0), np.float32)
         self._before: NDArray[np.bool_] | None = None
-        none = np.zeros((0, 0), np.bool_)
-        self.far: NDArray[np.bool_] = none
-        self.replaced: NDArray[np.bool_] = none
-        self._agree: NDArray[np.bool_] = none
-        self.gone = none
+        self.far: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)
+        self.gone = self.replaced = np.zeros((0, 0), np.bool_)
+        self._agree: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)
         self.contrast = (np.zeros((0, 0), np.float32),) * 2
         self._quieter = Quieter()
 
@@ -433,14 +436,16 @@ class _Limits:
         self.far = (widened(far) if coarse else far) | far_around | self.replaced
         moved = self.far | again
         self._agree = ~moved
-        if steady:
+        self.begun = None
+        if is_blank(coefficients, table, state):
+            self.begun = np.ones_like(moved)
+        elif steady:
             seen = self._seen(found)
-            quiet, noise = self._quieter.follow(coefficients, table, state, self._agree, self.noise, seen)
-            if quiet is not None:
-                self.noise = noise
-                self.replaced, self.far = self.replaced | quiet, self.far | quiet
-                moved |= quiet
-                self._agree &= ~quiet
+            self.begun, self.noise = self._quieter.follow(coefficients, table, state, self._agree, self.noise, seen)
+        if self.begun is not None:
+            moved |= self.begun
+            self.far = self.far | self.begun
+            self._agree &= ~self.begun
         return moved
 
     def _seen(self, found: Compared) -> Seen | None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.drift import lag_for
 from mjpeg_restore.runtime.cpu.history import FORGOTTEN
-from mjpeg_restore.runtime.cpu.state import LEAST, SENSOR, UNIT, ComponentState, observation
+from mjpeg_restore.runtime.cpu.state import LEAST, SEEN, SENSOR, UNIT, ComponentState, observation
 
 _FALLEN = 0.25
 """The noise has fallen where its variance is less than this share of what is known of it."""
@@ -32,7 +32,7 @@ _BLOCKS = 1024
 _NOISE = 2.0
 """The squares of a block's means are taken for noise if they add up to less than so many times its variance."""
 _FILLED = 1 / 16
-"""A component that becomes plain grey has lost its colour if more than this share of its blocks had some before."""
+"""A frame that is plain grey has lost what was there if more than this share of its blocks would show it."""
 
 
 class Seen(NamedTuple):
@@ -48,11 +48,11 @@ class Quieter:
     def __init__(self) -> None:
         """Begin with a picture of which nothing is known."""
         self._rests = 0
-        """Frames to come until nothing of other steps, or of a fall, is left in means: they tell nothing till then."""
+        """Frames to come until nothing of a fall is left in the means: coarse steps tell of no other one till then."""
+        self._unlike = 0
+        """Frames to come until nothing of other steps is: till then nothing is told, as means lie anywhere in cells."""
         self._table: NDArray[np.uint16] | None = None
         """Of the last frame."""
-        self._filled = 0.0
-        """Share of the last frame's blocks that were not plain grey."""
 
     def follow(
         self,
@@ -74,18 +74,27 @@ class Quieter:
             known: the noise of the frames before, as `noise` of the result.
             seen: that of this frame; None if too few coefficients tell of it.
         """
-        before, self._filled = self._filled, np.count_nonzero(coefficients[..., 0]) / agree.size
-        if before > _FILLED and not self._filled and not coefficients.any():
-            return np.ones_like(agree), known
         alike = self._table is None or np.array_equal(self._table, table)
-        self._rests = max(0, self._rests - 1) if alike else FORGOTTEN
         self._table = table.copy()  # the caller's memory
+        self._unlike = max(0, self._unlike - 1) if alike else FORGOTTEN
+        self._rests = max(0, self._rests - 1)
+        if self._unlike:
+            return None, known
         if seen and max(seen.variance, SENSOR) + _ERRORS * seen.error < _FALLEN * known:
             return agree & _shows_noise(coefficients, table, state, known), max(seen.variance, SENSOR)
         if lag_for(table) and not self._rests and _is_quiet(coefficients, table, state, agree):
             self._rests = FORGOTTEN
             return agree & _shows_noise(coefficients, table, state, None), known
         return None, known
+
+
+def is_blank(coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState) -> bool:
+    """Whether a component of a frame is plain grey, though its means are not, and its steps would show them: as colour
+    is when a camera's filter swings away at night. The arguments are those of `Quieter.follow`."""
+    if coefficients[..., 0].any() or coefficients.any():
+        return False
+    levels = np.abs(state.mean[..., 0].astype(np.float32)) * np.float32(UNIT)
+    return np.count_nonzero(levels > SEEN * table[0]) > _FILLED * levels.size
 
 
 def _is_quiet(

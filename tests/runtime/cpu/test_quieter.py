@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.runtime.cpu.activity import Activity
 from mjpeg_restore.runtime.cpu.history import FORGOTTEN
-from mjpeg_restore.runtime.cpu.quieter import Quieter, Seen
+from mjpeg_restore.runtime.cpu.quieter import Quieter, Seen, is_blank
 from mjpeg_restore.runtime.cpu.state import ComponentState, observation, take_still
 from tests.lacking import needs_native_state
 
@@ -114,22 +114,40 @@ def test_where_nothing_agrees_nothing_is_told() -> None:
 
 
 def test_a_camera_that_becomes_grey_has_no_colour_left() -> None:
-    scene, quieter = Scene(table_of(20)), Quieter()
-    scene.follow(quieter, 1.0, 1.0, None)
-    grey = np.zeros((HIGH, WIDE, 64), np.int16)
-    new, _ = quieter.follow(grey, scene.table, scene.state, ALL, 1.0, None)
-    assert new is not None
-    assert new.all()
-    assert quieter.follow(grey, scene.table, scene.state, ALL, 1.0, None)[0] is None  # it is grey already
+    scene, grey = Scene(table_of(20)), np.zeros((HIGH, WIDE, 64), np.int16)
+    assert not is_blank(grey, scene.table, scene.state)  # as it may have been before
+    frame = scene.frame(1.0)
+    scene.take(frame)
+    assert not is_blank(frame, scene.table, scene.state)
+    assert is_blank(grey, scene.table, scene.state)
+    assert not is_blank(grey, table_of(2000), scene.state)  # whose steps are too coarse for any colour
 
 
-def test_a_grey_camera_with_a_spot_of_colour_may_lose_it() -> None:
-    scene, quieter = Scene(table_of(20)), Quieter()
-    scene.scene[:] = 0
-    scene.scene[0, :3] = 100
-    for noise in (0.0, 0.0):
-        assert scene.follow(quieter, noise, 1.0, None) is None
-    assert quieter.follow(np.zeros_like(scene.frame(0.0)), scene.table, scene.state, ALL, 1.0, None)[0] is None
+def test_a_camera_that_had_hardly_any_colour_may_lose_it() -> None:
+    scene, frame = Scene(table_of(20)), np.zeros((HIGH, WIDE, 64), np.int16)
+    frame[0, :, 0] = 100
+    scene.take(frame)
+    assert not is_blank(np.zeros_like(frame), scene.table, scene.state)
+
+
+def test_colour_that_is_lost_has_no_past_in_whatever_light() -> None:
+    table, random = table_of(30), np.random.default_rng(3)
+    scene, activity = Scene(table), Activity([(HIGH, WIDE)] * 2)
+    colour = random.normal(0, 80, (HIGH, WIDE, 64))
+    states = [scene.state, ComponentState.empty(HIGH, WIDE)]
+    for number in range(12):
+        seen = (scene.scene + 200) * (0.7 if number == 11 else 1.0), colour * (number < 11)
+        frame = [(np.rint(one / table).astype(np.int16), table) for one in seen]
+        states = activity.lit(frame, states)
+        cells = activity.choose(frame, states)
+        doubted = activity.doubt(states)
+        activity.learn([np.ones((HIGH, WIDE), np.float32) * (one.evidence[..., 0] > 0) for one in states])
+        if number == 11:
+            assert cells.all()
+            assert not doubted[1].evidence.any()
+            assert states[1].evidence.any()
+        for (coefficients, _), state in zip(frame, states, strict=True):
+            take_still(coefficients, table, state, ALL, state, number)
 
 
 @pytest.mark.parametrize("quality", [20, 50, 80])
