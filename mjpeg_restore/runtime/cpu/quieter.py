@@ -94,7 +94,7 @@ def is_blank(coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: 
     if coefficients[..., 0].any() or coefficients.any():
         return False
     levels = np.abs(state.mean[..., 0].astype(np.float32)) * np.float32(UNIT)
-    return np.count_nonzero(levels > SEEN * table[0]) > _FILLED * levels.size
+    return bool(np.count_nonzero(levels > SEEN * table[0]) > _FILLED * levels.size)
 
 
 def _is_quiet(
