@@ -29,7 +29,7 @@ from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, lag_for, lowest_ste
 from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, adapted
 from mjpeg_restore.runtime.cpu.light import brighten, brightened, change_of_light
 from mjpeg_restore.runtime.cpu.part_sizes import unit
-from mjpeg_restore.runtime.cpu.quieter import Quieter, Seen, is_blank
+from mjpeg_restore.runtime.cpu.quieter import Quieter, Seen, is_blank, may_fall
 from mjpeg_restore.runtime.cpu.state import (
     LEAST,
     LONGEST,
@@ -440,7 +440,7 @@ class _Limits:
         if is_blank(coefficients, table, state):
             self.begun = np.ones_like(moved)
         elif steady:
-            seen = self._seen(found)
+            seen = self._seen(found) if may_fall(self.noise) else None
             self.begun, self.noise = self._quieter.follow(coefficients, table, state, self._agree, self.noise, seen)
         if self.begun is not None:
             moved |= self.begun

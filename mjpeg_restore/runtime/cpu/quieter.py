@@ -42,6 +42,11 @@ class Seen(NamedTuple):
     error: float
 
 
+def may_fall(noise: float) -> bool:
+    """Whether noise of this variance is so strong that `Quieter` looks whether it has fallen by what a frame tells."""
+    return _FALLEN * noise > SENSOR
+
+
 class Quieter:
     """Of one component of a camera's picture, frame by frame."""
 
@@ -72,7 +77,7 @@ class Quieter:
             state: before the frame.
             agree: the blocks that noise may have carried so far.
             known: the noise of the frames before, as `noise` of the result.
-            seen: that of this frame; None if too few coefficients tell of it.
+            seen: that of this frame; None if too few coefficients tell of it, or it does not matter: `may_fall`.
         """
         alike = self._table is None or np.array_equal(self._table, table)
         self._table = table.copy()  # the caller's memory
