@@ -17,6 +17,7 @@ too slowly to be seen from frame to frame, what the network added to them no lon
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any
@@ -29,11 +30,12 @@ from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, lag_for, lowest_ste
 from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, adapted
 from mjpeg_restore.runtime.cpu.light import brighten, brightened, change_of_light
 from mjpeg_restore.runtime.cpu.part_sizes import unit
-from mjpeg_restore.runtime.cpu.quieter import Quieter, Seen, is_blank, may_fall
+from mjpeg_restore.runtime.cpu.quieter import Quieter, Seen, is_blank
 from mjpeg_restore.runtime.cpu.state import (
     LEAST,
     LONGEST,
     SENSOR,
+    UNKNOWN,
     Compared,
     ComponentState,
     compare,
@@ -61,6 +63,8 @@ _FEWEST = 32
 _GROUP, _GROUPS = 16, 4
 """Blocks whose deviations are averaged before a median is taken, and the fewest such groups: few coefficients of a
 block tell of the noise, and many of them do not deviate at all."""
+_SOME = 8
+"""Frames of which half have to show such noise, where it is not known by blocks that agree."""
 _OF_MEDIAN = 1.25
 """Standard error of a median of normal numbers, in that of their mean."""
 _ONCE, _TWICE = (7.0, 5.0), (3.5, 3.0)
@@ -406,6 +410,8 @@ class _Limits:
         self._agree: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)
         self.contrast = (np.zeros((0, 0), np.float32),) * 2
         self._quieter = Quieter()
+        self._seen_before: deque[float] = deque([SENSOR] * _SOME, _SOME)
+        """The noise of the last frames as all blocks told it: none may agree with means of noise that is not known."""
 
     def moved(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState, *, steady: bool
@@ -440,22 +446,27 @@ class _Limits:
         if is_blank(coefficients, table, state):
             self.begun = np.ones_like(moved)
         elif steady:
-            seen = self._seen(found) if may_fall(self.noise) else None
-            self.begun, self.noise = self._quieter.follow(coefficients, table, state, self._agree, self.noise, seen)
+            known = max(self.noise, sorted(self._seen_before)[_SOME // 2])
+            seen = self._seen(found, known)
+            self.begun, noise = self._quieter.follow(coefficients, table, state, self._agree, known, seen)
+            self._seen_before.append(seen.variance if seen else SENSOR)
+            if self.begun is not None:
+                self.noise = min(self.noise, noise)
+                self._seen_before.extend([SENSOR] * _SOME)
         if self.begun is not None:
             moved |= self.begun
             self.far = self.far | self.begun
             self._agree &= ~self.begun
         return moved
 
-    def _seen(self, found: Compared) -> Seen | None:
-        """What the blocks of a frame that agree tell of its noise."""
-        sums = (_grouped(values[self._agree]) for values in (found.spread, found.number, found.of_means))
-        spread, number, of_means = sums
+    def _seen(self, found: Compared, noise: float) -> Seen | None:
+        """What the blocks of a frame tell of its noise, as if none had moved, if that of the means is known."""
+        known = found.distance < UNKNOWN
+        spread, number, of_means = (_grouped(values[known]) for values in (found.spread, found.number, found.of_means))
         telling = number - of_means >= _GROUP / 2
         if np.count_nonzero(telling) < _GROUPS:
             return None
-        each = (spread - np.float32(self.noise) * of_means)[telling] / (number - of_means)[telling]
+        each = (spread - np.float32(noise) * of_means)[telling] / (number - of_means)[telling]
         return Seen(_median(each), _OF_MEDIAN * float(each.std()) / len(each) ** 0.5)
 
     def learn(self, still: NDArray[np.bool_], steady: NDArray[np.bool_]) -> None:

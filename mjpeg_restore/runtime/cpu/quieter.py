@@ -42,11 +42,6 @@ class Seen(NamedTuple):
     error: float
 
 
-def may_fall(noise: float) -> bool:
-    """Whether noise of this variance is so strong that `Quieter` looks whether it has fallen by what a frame tells."""
-    return _FALLEN * noise > SENSOR
-
-
 class Quieter:
     """Of one component of a camera's picture, frame by frame."""
 
@@ -77,7 +72,7 @@ class Quieter:
             state: before the frame.
             agree: the blocks that noise may have carried so far.
             known: the noise of the frames before, as `noise` of the result.
-            seen: that of this frame; None if too few coefficients tell of it, or it does not matter: `may_fall`.
+            seen: that of this frame; None if too few coefficients tell of it.
         """
         alike = self._table is None or np.array_equal(self._table, table)
         self._table = table.copy()  # the caller's memory
@@ -86,7 +81,7 @@ class Quieter:
         if self._unlike:
             return None, known
         if seen and max(seen.variance, SENSOR) + _ERRORS * seen.error < _FALLEN * known:
-            return agree & _shows_noise(coefficients, table, state, known), max(seen.variance, SENSOR)
+            return _shows_noise(coefficients, table, state, known), max(seen.variance, SENSOR)
         if lag_for(table) and not self._rests and _is_quiet(coefficients, table, state, agree):
             self._rests = FORGOTTEN
             return agree & _shows_noise(coefficients, table, state, None), known
