@@ -416,8 +416,8 @@ class _Limits:
     def moved(
         self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState, *, steady: bool
     ) -> NDArray[np.bool_]:
-        """The blocks that noise alone cannot have carried so far, or that are new as it has fallen, in a scene whose
-        light and contrast are `steady`.
+        """The blocks that noise alone cannot have carried so far, or that begin anew: see `begun`. That noise has
+        fallen is told only of a scene whose light and contrast are `steady`.
 
         What is beside something that moves may stand still: so a block that is far by itself counts for nothing in the
         means of 3x3 blocks. It does count where the limits are learnt, or they would never reach a noise beyond them.

@@ -71,7 +71,7 @@ class Quieter:
             table: uint16 `[64]`, likewise.
             state: before the frame.
             agree: the blocks that noise may have carried so far.
-            known: the noise of the frames before, as `noise` of the result.
+            known: the noise of the frames before, a variance likewise.
             seen: that of this frame; None if too few coefficients tell of it.
         """
         alike = self._table is None or np.array_equal(self._table, table)

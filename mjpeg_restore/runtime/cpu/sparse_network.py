@@ -60,7 +60,7 @@ class SparseNetwork:
     def run(self, components: Sequence[Component], cells: Cells, team: Team = ALONE) -> Generator[list[Phases]]:
         """Lend the residual of each component, at the wanted cells; elsewhere it is whatever it was.
 
-        While it is lent, other pictures may be computed in the memory for what is before it, which is 30 times as much.
+        While it is lent, other pictures may be computed in the memory for what is before it, 30 to 70 times as much.
 
         Args:
             components: of a picture.
