@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -129,10 +131,14 @@ def test_the_port_is_closed_for_a_while() -> None:
 
 def test_snapshots_over_one_connection() -> None:
     with HttpCamera(snapshot=True, count=3) as camera:
-        for number in range(3):
-            with urllib.request.urlopen(camera.url) as response:
+        client = http.client.HTTPConnection("127.0.0.1", camera.port, timeout=PATIENCE)
+        with closing(client):
+            for number in range(3):
+                client.request("GET", "/video")
+                response = client.getresponse()
                 assert response.headers["Content-Type"] == "image/jpeg"
                 assert numbers_in(response.read()) == [number]
+        assert camera.connections == 1
 
 
 def test_one_client_only() -> None:
