@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Generator
-from concurrent.futures import Executor, Future
+from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -95,8 +95,8 @@ class Turns(Generic[Result]):
         self._pool.submit(self._work).add_done_callback(self._forget_dropped)
 
     def _forget_dropped(self, work: Future[None]) -> None:
-        """Cancel what waits for work that the pool has dropped."""
-        if work.cancelled():
+        """Cancel what waits for work that the pool has dropped, or, as one that is halted does, not done."""
+        if work.cancelled() or isinstance(work.exception(), CancelledError):
             self._forget()
 
     def _forget(self) -> None:

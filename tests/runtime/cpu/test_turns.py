@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjpeg_restore.futures import INLINE
+from mjpeg_restore.ordered import Halt, Workers
 from mjpeg_restore.runtime.cpu.turns import Turns, Work
 
 
@@ -249,6 +250,18 @@ def test_work_that_its_pool_drops_is_cancelled() -> None:
         futures = [turns.submit(log.work(number)) for number in range(3)]
         pool.shutdown(wait=False, cancel_futures=True)
         go.set()
+    for future in futures:
+        with pytest.raises(CancelledError):
+            future.result(60)
+
+
+def test_work_that_its_pool_does_not_do_as_it_is_halted_is_cancelled() -> None:
+    halt = Halt()
+    halt.request()
+    pool = Workers(1, "halted", halt)
+    turns: Turns[int] = Turns(pool, 2)
+    futures = [turns.submit(Log().work(number)) for number in range(3)]
+    pool.close()
     for future in futures:
         with pytest.raises(CancelledError):
             future.result(60)
