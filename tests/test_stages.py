@@ -20,6 +20,7 @@ from mjpeg_restore.planes import interleave
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sinks import Comparing
+from mjpeg_restore.stages import UNPAIRED
 from mjpeg_restore.testing import Collect, ListSource
 from tests.jpeg.pictures import encode, insert, patch_frame, scan_span, segment, without
 from tests.streams import DECODE, SIZE, assert_same_planes, assert_shows, decoded, exif, restore, still, troubles
@@ -226,10 +227,33 @@ def test_s6_fields_of_an_odd_height_keep_all_their_lines(sampling: str, comparis
         np.testing.assert_array_equal(picture.to_ndarray("rgb"), interleave(*own))
 
 
-def test_s6_a_lost_field_ends_nothing() -> None:
-    field = still(1, size=(64, 24))
-    _, report = restore([field + field, field, field + field], height=48)
-    assert report.frames == 3
+BROKEN_FIELDS = {"lost": b"", "padding": bytes(50), "cut": still(2, size=(64, 24))[:100], "other": still(2)}
+
+
+@pytest.mark.parametrize("broken", BROKEN_FIELDS)
+def test_s6_a_field_alone_is_used_for_both(broken: str) -> None:
+    fields = [still(seed, size=(64, 24)) for seed in (1, 2)]
+    lonely = fields[0] + BROKEN_FIELDS[broken]
+    pictures, report = restore([fields[0] + fields[1], lonely, fields[0] + fields[1]], height=48)
+    assert troubles(report) == ({"extra": 1} if broken == "other" else {})
+    assert report.warnings == {UNPAIRED: 1}
+    assert [(picture.width, picture.height) for picture in pictures] == [(64, 48)] * 3
+    for woven, plane in zip(pictures[1].planes, decoded(fields[0]), strict=True):
+        np.testing.assert_array_equal(woven, np.repeat(plane, 2, axis=0))
+
+
+def test_s6_a_second_field_alone_is_used_for_both() -> None:
+    fields = [still(seed, size=(64, 24)) for seed in (1, 2)]
+    after_app0 = 20
+    pictures, report = restore([fields[0] + fields[1], fields[0][:after_app0] + fields[1]], height=48)
+    assert report.warnings == {UNPAIRED: 1}
+    np.testing.assert_array_equal(pictures[1].planes[0], np.repeat(decoded(fields[1])[0], 2, axis=0))
+
+
+def test_s6_a_low_picture_in_a_stream_without_fields_is_a_whole_one() -> None:
+    pictures, report = restore([still(1), still(2, size=(64, 24))], height=48)
+    assert report.warnings == {}
+    assert (pictures[1].width, pictures[1].height) == (64, 24)
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
