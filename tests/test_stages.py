@@ -227,6 +227,23 @@ def test_s6_fields_of_an_odd_height_keep_all_their_lines(sampling: str, comparis
         np.testing.assert_array_equal(picture.to_ndarray("rgb"), interleave(*own))
 
 
+@pytest.mark.parametrize("taller", [0, 1])
+@pytest.mark.parametrize("order", ["top", "bottom"])
+@pytest.mark.parametrize(("sampling", "lines"), [("4:2:0", 49), ("4:2:0", 51), ("4:2:0", 53), ("4:2:2", 49)])
+def test_s6_frames_of_an_odd_number_of_lines(sampling: str, lines: int, order: FieldOrder, taller: int) -> None:
+    fields = [still(number, sampling, (64, lines // 2 + (number == taller))) for number in range(2)]
+    source = ListSource([fields[0] + fields[1]], height=lines)
+    source.info = replace(source.info, fields=FieldLayout(order, order))
+    (picture,) = restore_pictures(source, DECODE)
+    assert picture.height == lines
+    assert picture.field_order == ("top", "bottom")[taller]
+    for woven, *own in zip(picture.planes, *map(decoded, fields), strict=True):
+        np.testing.assert_array_equal(woven[0::2], own[taller])
+        np.testing.assert_array_equal(woven[1::2], own[1 - taller])
+    upper, lower = (DECODE.restore(read(data)).to_ndarray("rgb") for data in (fields[taller], fields[1 - taller]))
+    np.testing.assert_array_equal(picture.to_ndarray("rgb"), interleave(upper, lower))
+
+
 BROKEN_FIELDS = {"lost": b"", "padding": bytes(50), "cut": still(2, size=(64, 24))[:100], "other": still(2)}
 
 

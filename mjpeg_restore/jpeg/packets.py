@@ -141,9 +141,11 @@ def _format(header: JpegHeader) -> tuple[int, int, Sampling]:
 def are_fields(first: JpegHeader, second: JpegHeader, container_height: int | None) -> bool:
     """Whether two pictures of one packet are the fields of a frame (S5): of one format, and well below its height.
 
+    The upper field of a frame with an odd number of lines has one more.
+
     Where no container states the height, as with a camera, they are if their AVI1 segments name both fields (H2).
     """
-    if _format(first) != _format(second):
+    if (first.width, first.sampling) != (second.width, second.sampling) or abs(first.height - second.height) > 1:
         return False
     if container_height is None:
         return {first.avi1_polarity, second.avi1_polarity} == {1, 2}
