@@ -66,6 +66,12 @@ def test_s5_a_second_picture_that_is_no_field_is_counted() -> None:
     assert_shows(pictures[0], still(1))
 
 
+def test_s5_all_further_pictures_are_counted() -> None:
+    pictures, report = restore([still(1) + b"--boundary" + b"".join(map(still, range(2, 6))) + bytes(30), still(3)])
+    assert troubles(report) == {"extra": 4}
+    assert_shows(pictures[0], still(1))
+
+
 @pytest.mark.parametrize("tag", ["mjpb", "AVRn"])
 def test_s6_s7_other_codecs_by_the_same_name_are_refused(tag: str) -> None:
     with pytest.raises(SourceError, match="is not restored"):

@@ -48,8 +48,8 @@ class Parts:
 
     pictures: tuple[Part, ...]
     """One picture, or the two fields of a frame."""
-    extra: bool = False
-    """True: a second picture follows that is not a field (S5); `pictures` leaves it out."""
+    extra: int = 0
+    """Pictures that follow and are no fields (S5); `pictures` leaves them out."""
     unpaired: bool = False
     """True: the picture is a field whose other one is missing or unreadable (S6), and is used for both."""
 
@@ -131,7 +131,7 @@ class HeaderWalk:
         if are_fields(first, second, self._container_height):
             self._field_formats = {_format(first), _format(second)}
             return Parts((part, Part(rest, second, known_tables(self.tables, first.tables))))
-        return Parts((part,), extra=True, unpaired=unpaired)
+        return Parts((part,), extra=sum(1 for _ in split(rest)), unpaired=unpaired)
 
 
 def _format(header: JpegHeader) -> tuple[int, int, Sampling]:
