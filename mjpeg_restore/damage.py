@@ -80,7 +80,7 @@ class DamagePolicy:
         if job.trouble:
             self._report.unreadable += not job.fragment
             self._report.note_trouble(job.packet, str(job.error or job.trouble))
-        self._report.extra += job.parts is not None and job.parts.extra
+        self._report.extra += job.parts.extra if job.parts else 0
         for picture in job.coded:
             self._report.note_warnings(picture.warnings)
 

@@ -148,7 +148,8 @@ def _properties(parts: Parts) -> Iterator[str]:
     earlier = any(marker == DHT for marker, _ in latest_tables(parts.pictures[0].tables))
     facts = (
         (len(parts.pictures) == 2, "two fields, each a picture of the size above"),
-        (parts.extra, "a second picture after it, not restored"),
+        (parts.extra == 1, "a second picture after it, not restored"),
+        (parts.extra > 1, "further pictures after it, not restored"),
         (header.missing_huffman and not earlier, "no Huffman tables (the standard ones are meant)"),
         (header.missing_huffman and earlier, "Huffman tables missing (those of a picture before are meant)"),
         (header.missing_tables, "quantisation tables missing (those of the picture before are meant)"),

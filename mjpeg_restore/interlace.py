@@ -29,14 +29,17 @@ def weave(first: Picture, second: Picture, layout: FieldLayout) -> Picture:
     """One interlaced frame of the two fields of a packet.
 
     Args:
-        first, second: the fields as they are stored, of one size and sampling.
-        layout: which of them is the top field, and which is shown first.
+        first, second: the fields as they are stored, of one width and sampling. Of a frame with an odd number of lines,
+            the top field has one line more.
+        layout: which of them is the top field, and which is shown first; a taller one is always the top field.
 
     Returns:
         A frame with the lines of both, the damage of the worse one, and the mean of the shares that were computed; all
         else is that of the first field. Where the fields have an odd height, the chroma planes of 4:2:0 and 4:4:0 have
         one line more than half the frame's.
     """
+    if first.height != second.height:
+        layout = resolve_layout("top" if first.height > second.height else "bottom", layout)
     upper, lower = (first, second) if layout.stored == "top" else (second, first)
     damage = min(filter(None, (first.damage, second.damage)), key=lambda found: found.first_bad_row, default=None)
     planes = tuple(map(interleave, upper.planes, lower.planes))

@@ -75,7 +75,7 @@ class Report:
     late: int = 0
     """Dropped packets that had waited too long for the network."""
     extra: int = 0
-    """Second pictures in a packet that were no second field; they are not restored."""
+    """Further pictures in a packet, or in the file of a picture, that were no second field; they are not restored."""
     resized: int = 0
     """Pictures scaled to the size of the first."""
     size: tuple[int, int] = (0, 0)

@@ -22,6 +22,8 @@ from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import Source, SourceInfo
 from mjpeg_restore.verification import Verification, verify
 
+UNPAIRED = "a field is missing, and the other one's lines are used for both"
+"""The warning on a frame of two fields of which one is missing (S6)."""
 READERS = 2
 """B3: threads that read coefficients; one alone is enough for most streams, two for large pictures of high quality."""
 
@@ -38,7 +40,7 @@ class Job:
     parts: Parts | None = None
     """The headers; None before they are walked, and where they cannot be."""
     coded: tuple[CodedPicture, ...] = ()
-    """The coefficients of its picture or of its two fields; empty where they cannot be read."""
+    """The coefficients of its picture or two fields, of a lone field twice; empty where they cannot be read."""
     error: JpegError | None = None
     """Why the headers or the coefficients cannot be read."""
     late: int = 0
@@ -115,7 +117,7 @@ def _first(source: Source, packets: int | None) -> Iterator[Packet]:
 
 
 def read_coefficients(job: Job) -> Job:
-    """Read the coefficients of all parts, or note why one of them cannot be read."""
+    """Read the coefficients of all parts, or note why one of them cannot be read; a lone field counts as both (S6)."""
     if job.parts is None:
         return job
     begun = time.monotonic()
@@ -123,6 +125,9 @@ def read_coefficients(job: Job) -> Job:
         coded = tuple(read(part.data, header=part.header, tables=part.tables) for part in job.parts.pictures)
     except JpegError as error:
         return replace(job, error=error)
+    if job.parts.unpaired:
+        (field,) = coded
+        coded = replace(field, warnings=(*field.warnings, UNPAIRED)), replace(field, warnings=())
     return replace(job, coded=coded, read_seconds=time.monotonic() - begun)
 
 

@@ -43,6 +43,8 @@ def test_damage_of_the_second_field_is_seen() -> None:
 def test_a_second_picture_that_is_no_field_is_told() -> None:
     found = survey(ListSource([WHOLE + WHOLE], height=48))
     assert found.properties == {"a second picture after it, not restored": 1}
+    found = survey(ListSource([3 * WHOLE], height=48))
+    assert found.properties == {"further pictures after it, not restored": 1}
 
 
 def test_one_picture_and_one_set_of_tables() -> None:

@@ -20,6 +20,7 @@ from mjpeg_restore.planes import interleave
 from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sinks import Comparing
+from mjpeg_restore.stages import UNPAIRED
 from mjpeg_restore.testing import Collect, ListSource
 from tests.jpeg.pictures import encode, insert, patch_frame, scan_span, segment, without
 from tests.streams import DECODE, SIZE, assert_same_planes, assert_shows, decoded, exif, restore, still, troubles
@@ -62,6 +63,12 @@ def test_s4_garbage_before_the_picture_is_no_trouble() -> None:
 def test_s5_a_second_picture_that_is_no_field_is_counted() -> None:
     pictures, report = restore([still(1) + still(2), still(3)], height=48)
     assert troubles(report) == {"extra": 1}
+    assert_shows(pictures[0], still(1))
+
+
+def test_s5_all_further_pictures_are_counted() -> None:
+    pictures, report = restore([still(1) + b"--boundary" + b"".join(map(still, range(2, 6))) + bytes(30), still(3)])
+    assert troubles(report) == {"extra": 4}
     assert_shows(pictures[0], still(1))
 
 
@@ -226,10 +233,50 @@ def test_s6_fields_of_an_odd_height_keep_all_their_lines(sampling: str, comparis
         np.testing.assert_array_equal(picture.to_ndarray("rgb"), interleave(*own))
 
 
-def test_s6_a_lost_field_ends_nothing() -> None:
-    field = still(1, size=(64, 24))
-    _, report = restore([field + field, field, field + field], height=48)
-    assert report.frames == 3
+@pytest.mark.parametrize("taller", [0, 1])
+@pytest.mark.parametrize("order", ["top", "bottom"])
+@pytest.mark.parametrize(("sampling", "lines"), [("4:2:0", 49), ("4:2:0", 51), ("4:2:0", 53), ("4:2:2", 49)])
+def test_s6_frames_of_an_odd_number_of_lines(sampling: str, lines: int, order: FieldOrder, taller: int) -> None:
+    fields = [still(number, sampling, (64, lines // 2 + (number == taller))) for number in range(2)]
+    source = ListSource([fields[0] + fields[1]], height=lines)
+    source.info = replace(source.info, fields=FieldLayout(order, order))
+    (picture,) = restore_pictures(source, DECODE)
+    assert picture.height == lines
+    assert picture.field_order == ("top", "bottom")[taller]
+    for woven, *own in zip(picture.planes, *map(decoded, fields), strict=True):
+        np.testing.assert_array_equal(woven[0::2], own[taller])
+        np.testing.assert_array_equal(woven[1::2], own[1 - taller])
+    upper, lower = (DECODE.restore(read(data)).to_ndarray("rgb") for data in (fields[taller], fields[1 - taller]))
+    np.testing.assert_array_equal(picture.to_ndarray("rgb"), interleave(upper, lower))
+
+
+BROKEN_FIELDS = {"lost": b"", "padding": bytes(50), "cut": still(2, size=(64, 24))[:100], "other": still(2)}
+
+
+@pytest.mark.parametrize("broken", BROKEN_FIELDS)
+def test_s6_a_field_alone_is_used_for_both(broken: str) -> None:
+    fields = [still(seed, size=(64, 24)) for seed in (1, 2)]
+    lonely = fields[0] + BROKEN_FIELDS[broken]
+    pictures, report = restore([fields[0] + fields[1], lonely, fields[0] + fields[1]], height=48)
+    assert troubles(report) == ({"extra": 1} if broken == "other" else {})
+    assert report.warnings == {UNPAIRED: 1}
+    assert [(picture.width, picture.height) for picture in pictures] == [(64, 48)] * 3
+    for woven, plane in zip(pictures[1].planes, decoded(fields[0]), strict=True):
+        np.testing.assert_array_equal(woven, np.repeat(plane, 2, axis=0))
+
+
+def test_s6_a_second_field_alone_is_used_for_both() -> None:
+    fields = [still(seed, size=(64, 24)) for seed in (1, 2)]
+    after_app0 = 20
+    pictures, report = restore([fields[0] + fields[1], fields[0][:after_app0] + fields[1]], height=48)
+    assert report.warnings == {UNPAIRED: 1}
+    np.testing.assert_array_equal(pictures[1].planes[0], np.repeat(decoded(fields[1])[0], 2, axis=0))
+
+
+def test_s6_a_low_picture_in_a_stream_without_fields_is_a_whole_one() -> None:
+    pictures, report = restore([still(1), still(2, size=(64, 24))], height=48)
+    assert report.warnings == {}
+    assert (pictures[1].width, pictures[1].height) == (64, 24)
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])

@@ -51,7 +51,8 @@ def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int 
     Args:
         data: a packet, as bytes or any buffer of them; foreign bytes may stand before the picture (S4) and
             after it (S3).
-        height: pixels down by the container, used where the picture's header says 0 (P4); 0 if not known.
+        height: pixels down by the container, used where the picture's header says 0 and no DNL segment follows (P4);
+            0 if not known.
         codec_tag: the container's four-character code, "MJPG" for instance; some codes change the meaning of a
             comment (C4). Empty where there is no container.
         max_pixels: the largest width times height allowed.
@@ -95,7 +96,8 @@ class _Picture:
         self, data: bytes, start: int, height: int, codec_tag: str, max_pixels: int, front: list[bytes]
     ) -> None:
         self.data, self.start, self.end, self.stop = data, start, start + 2, 0
-        self.height, self.codec_tag, self.max_pixels = height, codec_tag, max_pixels
+        self.height, self.container_height = 0, height
+        self.codec_tag, self.max_pixels = codec_tag, max_pixels
         self.front = front  # table segments of datastreams in front of the SOI
         self.sof: Segment | None = None
         self.width = 0
@@ -159,7 +161,7 @@ class _Picture:
         if len(body) < 6 or len(body) < 6 + 3 * body[5] or body[5] == 0:
             raise BadJpeg("the frame header is too short", segment.offset)
         self.sof = segment
-        self.height = int.from_bytes(body[1:3], "big") or self.height
+        self.height = int.from_bytes(body[1:3], "big")
         self.width = int.from_bytes(body[3:5], "big")
         self.ids = tuple(body[6 : 6 + 3 * body[5] : 3])
         self.factors = tuple((byte >> 4, byte & 15) for byte in body[7 : 6 + 3 * body[5] : 3])
@@ -274,6 +276,7 @@ class _Picture:
             self.stop = self.stop or find_marker(self.data, self.end)
             following = find_start(self.data, self.end)
             self.end = following if following >= 0 else len(self.data)
+        self.height = self.height or self.container_height  # P4
         if self.height == 0:
             raise UnsupportedJpeg("the height is 0 and nothing else tells it", self.sof.offset)  # P4
         return self.sof

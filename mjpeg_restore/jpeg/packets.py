@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mjpeg_restore.errors import JpegError
+from mjpeg_restore.frames import Sampling
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.markers import scan
 from mjpeg_restore.jpeg.segments import (
@@ -47,8 +48,10 @@ class Parts:
 
     pictures: tuple[Part, ...]
     """One picture, or the two fields of a frame."""
-    extra: bool = False
-    """True: a second picture follows that is not a field (S5); `pictures` leaves it out."""
+    extra: int = 0
+    """Pictures that follow and are no fields (S5); `pictures` leaves them out."""
+    unpaired: bool = False
+    """True: the picture is a field whose other one is missing or unreadable (S6), and is used for both."""
 
 
 class HeaderWalk:
@@ -69,6 +72,8 @@ class HeaderWalk:
         """DQT and DHT segments: the latest definition of each table so far."""
         self._container_height = container_height
         self._codec_tag = codec_tag
+        # Of the last two fields that shared a packet: another one alone in a packet lacks its partner (S6).
+        self._field_formats: set[tuple[int, int, Sampling]] = set()
 
     def __call__(self, data: bytes) -> Parts:
         """Read the headers of the next packet.
@@ -115,24 +120,32 @@ class HeaderWalk:
     def _parts(self, data: bytes) -> Parts:
         first = scan(data, height=self._container_height or 0, codec_tag=self._codec_tag)
         part = Part(data, first, self.tables)
+        unpaired = not self._independent and _format(first) in self._field_formats
         if find_start(data, first.end) < 0:
-            return Parts((part,))
+            return Parts((part,), unpaired=unpaired)
         rest = data[first.end :]
         try:
             second = scan(rest, codec_tag=self._codec_tag)
         except JpegError:  # S3: garbage
-            return Parts((part,))
+            return Parts((part,), unpaired=unpaired)
         if are_fields(first, second, self._container_height):
+            self._field_formats = {_format(first), _format(second)}
             return Parts((part, Part(rest, second, known_tables(self.tables, first.tables))))
-        return Parts((part,), extra=True)
+        return Parts((part,), extra=sum(1 for _ in split(rest)), unpaired=unpaired)
+
+
+def _format(header: JpegHeader) -> tuple[int, int, Sampling]:
+    return header.width, header.height, header.sampling
 
 
 def are_fields(first: JpegHeader, second: JpegHeader, container_height: int | None) -> bool:
     """Whether two pictures of one packet are the fields of a frame (S5): of one format, and well below its height.
 
+    The upper field of a frame with an odd number of lines has one more.
+
     Where no container states the height, as with a camera, they are if their AVI1 segments name both fields (H2).
     """
-    if (first.width, first.height, first.sampling) != (second.width, second.height, second.sampling):
+    if (first.width, first.sampling) != (second.width, second.sampling) or abs(first.height - second.height) > 1:
         return False
     if container_height is None:
         return {first.avi1_polarity, second.avi1_polarity} == {1, 2}

@@ -117,6 +117,7 @@ INPUTS = {
     "short runs of zeros": large(8000, 7900, (b"\x28" + bytes(16)) * (SIZE // 17), 0),
     "garbage": large(8000, 7900, noise(SIZE), 0),
     "tiny pictures": encode("gray", (8, 8)) * 1600,
+    "pictures of nothing behind two": encode() * 2 + b"\xff\xd8\xff\xda\0\2\xff\xd9" * (SIZE // 8),
     "FF": b"\xff\xd8\xff\xc0" + b"\xff" * SIZE,
     "6,400 scans": large(3344, 3344, FLAT * 15_000, 6400),
     "6,400 scans, arithmetic": large(3344, 3344, FLAT * 700, 6400, sof=0xC9),

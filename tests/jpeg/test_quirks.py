@@ -374,6 +374,8 @@ def test_p4_height_zero() -> None:
     end = scan_span(data)[1]
     told = flat[:end] + segment(DNL, (117).to_bytes(2, "big")) + flat[end:]
     assert_same(read(told), read(data))
+    for other in (80, 117, 234):  # a container's height may be that of two fields, or padded to whole blocks
+        assert_same(read(told, header=scan(told, height=other)), read(data))
 
 
 # ---- Q: quantisation tables ----

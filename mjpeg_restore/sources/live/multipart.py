@@ -21,6 +21,7 @@ from typing import Final
 
 from mjpeg_restore.jpeg.segments import (
     EOI,
+    SOF,
     SOI,
     SOS,
     Segment,
@@ -51,6 +52,8 @@ _BOUNDARY_BEGINS: Final = (b"", b"\r", b"\n", b"-", b"\r\n", b"\n-", b"\r\n-")
 _FIELD = re.compile(rb"\xff\xd8\xff\xe0..AVI1([\x01\x02])", re.DOTALL)
 _FIELD_BYTES: Final = 11
 """A picture's first bytes, in which `_FIELD` finds the polarity of a field."""
+_HEADER_SEGMENTS: Final = 64
+"""Segments of a picture among which its frame header is searched: they are walked again as more bytes arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ class PartPicture:
     """A picture of the stream."""
 
     data: bytes = field(repr=False)
-    """From its SOI, or from the tables sent in front of it (Q5); two fields of one part are together (S5, S6)."""
+    """From its SOI, or from the tables sent in front of it (Q5). Two fields of one part are together, and so are a
+    picture and its preview, once a length has proved true (S5, S6)."""
     stamp: Fraction | None
     """X-Timestamp, in seconds."""
     lost: bool
@@ -175,13 +179,24 @@ class MultipartReader:
         return Segment(SOI, start, start + 2, start + 2) if start >= 0 else None
 
     def _pass_second(self, segment: Segment) -> int:
-        """Continue with a second picture if it is the other field of the frame, by the AVI1 segments; see `_pass`."""
+        """Continue with a second picture if it belongs to the first; see `_pass`.
+
+        It does if it is the other field of the frame, by the AVI1 segments, or of another size, as a preview is. One of
+        the same size is a frame of its own.
+        """
         if len(self._buffer) < segment.offset + _FIELD_BYTES:
             return _WAIT
         first, second = _FIELD.match(self._buffer), _FIELD.match(self._buffer, segment.offset)
-        if first is None or second is None or first[1] == second[1]:
+        if first and second and first[1] != second[1]:
+            self._position, self._ended = segment.end, 0
+            return 0
+        limit = self._limit or 0
+        size = _frame_size(self._buffer, segment.offset, limit)
+        if size is None and len(self._buffer) < limit:
+            return _WAIT
+        if size == _frame_size(self._buffer, 0, limit):
             return self._ended
-        self._position, self._ended = segment.end, 0
+        self._position = segment.end  # S5: the part ends where its length says, else with the first picture
         return 0
 
     def _seek_boundary(self, reach: int) -> int:
@@ -243,6 +258,25 @@ class MultipartReader:
         if not self._inside:
             self._gap += count
         self._inside = False
-        self._position = max(0, self._position - count)
+        # A preview that proved to belong to no part has been passed already.
+        self._position = 0 if self._ended else max(0, self._position - count)
         self._searched = self._ended = 0
         self._markers.clear()
+
+
+def _frame_size(data: bytearray, start: int, end: int) -> bytes | None:
+    """Height and width of the picture whose SOI is at `start`, as coded; empty if its first segments do not tell.
+
+    None: a segment is not complete before `end`.
+    """
+    position = start + 2
+    for _ in range(_HEADER_SEGMENTS):
+        segment = next_segment(data, position)
+        if segment is None or segment.end > end:
+            return None
+        if segment.marker in SOF:
+            return bytes(data[segment.body + 1 : segment.body + 5])
+        if segment.marker in (SOI, SOS, EOI):
+            break
+        position = segment.end
+    return b""

@@ -15,6 +15,7 @@ from mjpeg_restore.sources.live.multipart import MAX_GAP_BYTES, MultipartReader,
 from tests.sources.clips import make_jpeg, tables_of
 
 JPEGS = [make_jpeg(number) for number in range(3)]
+PREVIEW = make_jpeg(7, 32, 24)
 EOI = b"\xff\xd9"
 
 
@@ -190,6 +191,17 @@ def test_s5_two_pictures_in_one_part() -> None:
     assert pictures(part(JPEGS[0] + JPEGS[1]) + part(JPEGS[2] + JPEGS[0])) == [*JPEGS, JPEGS[0]]
 
 
+def test_s5_a_preview_in_the_same_part_is_no_frame() -> None:
+    both = [data + between + PREVIEW for data in JPEGS for between in (b"", bytes(5))]
+    assert pictures(part(JPEGS[0]) + b"".join(map(part, both))) == [JPEGS[0], *both]
+    assert pictures(part(JPEGS[0]) + part(JPEGS[1] + 2 * PREVIEW)) == [JPEGS[0], JPEGS[1] + 2 * PREVIEW]
+    # Only where the length proves true: here it ends in the picture behind.
+    assert pictures(part(JPEGS[0]) + part(JPEGS[1] + PREVIEW, length=len(JPEGS[1] + PREVIEW) - 9)) == [
+        *JPEGS[:2],
+        PREVIEW,
+    ]
+
+
 def test_s5_s6_two_fields_in_one_part_are_one_picture() -> None:
     first, second = polarised(JPEGS[0], 1), polarised(JPEGS[1], 2)
     assert pictures(part(first + second) + part(second + first)) == [first + second, second + first]
@@ -252,6 +264,9 @@ PIECES = [
     part(JPEGS[1], length=10**6),
     part(JPEGS[1] + bytes(7)),
     part(polarised(JPEGS[0], 1) + polarised(JPEGS[1], 2)),
+    part(JPEGS[0] + PREVIEW),
+    PREVIEW,
+    PREVIEW[:-2],
     polarised(JPEGS[0], 1),
     part(JPEGS[0][:-30] + EOI + JPEGS[0][-28:]),
     b"--frame\r\nContent-Length: 900\r\n\r\n",
