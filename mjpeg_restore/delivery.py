@@ -46,9 +46,9 @@ class Delivery:
         waits = len(others) == 1 and others[0].when_full == "wait" and not interactive
         alone = len(outlets) == 1
         self._feeds: list[Feed] = [
-            DirectFeed(outlet, taken, alone=alone)
+            DirectFeed(outlet, taken, alone=alone, goes_on=self._goes_on)
             if outlet.sink.instant or waits
-            else QueuedFeed(outlet, taken, self._look)
+            else QueuedFeed(outlet, taken, self._look, alone=alone, goes_on=self._goes_on)
             for outlet in outlets
         ]
         self._interactive = next((feed for feed in self._feeds if feed.outlet.sink.interactive), None)
@@ -145,6 +145,11 @@ class Delivery:
         since = time.monotonic()
         for feed in self._feeds:
             feed.wait(since)
+
+    def _goes_on(self, without: Feed) -> bool:
+        """Whether another outlet has still to get items."""
+        others = (feed for feed in self._feeds if feed is not without)
+        return not (self.ended or self._complete) and any(not feed.over for feed in others)
 
     def _look(self) -> None:
         """See whether the run is to end."""

@@ -59,15 +59,18 @@ class Feed(ABC):
         exit: what its sink raised, on a thread of its own, to end the program or the run, such as SystemExit.
     """
 
-    def __init__(self, outlet: Outlet, taken: Taken, *, alone: bool = False) -> None:
+    def __init__(
+        self, outlet: Outlet, taken: Taken, *, alone: bool = False, goes_on: Callable[[Feed], bool] = lambda feed: True
+    ) -> None:
         """Prepare.
 
         Args:
             outlet: the sink.
             taken: called when it has taken a frame.
             alone: there is no other: its failure is that of the run, which is told by others.
+            goes_on: whether the run goes on without this one.
         """
-        self.outlet, self._alone = outlet, alone
+        self.outlet, self._alone, self._goes_on = outlet, alone, goes_on
         self.over = False
         self.error: SinkError | None = None
         self.exit: BaseException | None = None
@@ -126,7 +129,9 @@ class Feed(ABC):
     def _leave(self) -> None:
         """Close the sink, for its consumer has gone."""
         self._close()
-        if not (self.error or self._alone or self.outlet.ends_run):
+        # Of a recording, the reader alone decides how much it wants.
+        expected = self.outlet.ends_run or (self._alone and self.outlet.when_full == "wait")
+        if not (self.error or expected):
             _log.info("%s: its reader has gone", self.outlet.name, extra={"event": "output_left"})
 
     def _miss(self, frames: int) -> None:
@@ -156,9 +161,13 @@ class Feed(ABC):
 
     def _fail(self, error: SinkError) -> None:
         self.error, self.report.error = error, str(error)
+        rest = "; the run goes on for the other outputs" if self._goes_on(self) else ""
         self._discard()
+        self._log_error(rest)
+
+    def _log_error(self, rest: str = "") -> None:
         if not self._alone:
-            _log.error("%s; the run goes on for the other outputs", error, extra={"event": "output_failed"})
+            _log.error("%s%s", self.error, rest, extra={"event": "output_failed"})
 
     def _fault(self, error: Exception) -> None:
         """Note a fault of the sink's own, to be called where it is caught; to others it is a failure like any other."""
@@ -197,8 +206,16 @@ class DirectFeed(Feed):
 class QueuedFeed(Feed):
     """A sink behind a queue."""
 
-    def __init__(self, outlet: Outlet, taken: Taken, changed: Callable[[], None]) -> None:
-        super().__init__(outlet, taken)
+    def __init__(
+        self,
+        outlet: Outlet,
+        taken: Taken,
+        changed: Callable[[], None],
+        *,
+        alone: bool = False,
+        goes_on: Callable[[Feed], bool] = lambda feed: True,
+    ) -> None:
+        super().__init__(outlet, taken, alone=alone, goes_on=goes_on)
         self._changed = changed
         self._items: deque[Frame | SoundPacket] = deque()
         self._ended = self._abandoned = False
@@ -248,7 +265,7 @@ class QueuedFeed(Feed):
             if self._thread.is_alive() and not self.error:
                 self.error = SinkError(f"{self.outlet.name}: given up after {_PATIENCE:g} s, for nobody reads it")
                 self.report.error = str(self.error)
-                _log.error("%s", self.error, extra={"event": "output_failed"})
+                self._log_error()
 
     def work(self) -> None:
         """Serve the sink until its end; any failure is the sink's own.

@@ -13,7 +13,7 @@ import pytest
 import mjpeg_restore.outlets as outlets_module
 from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.frames import Frame, SoundPacket
-from mjpeg_restore.outlets import Outlet, QueuedFeed
+from mjpeg_restore.outlets import Outlet, QueuedFeed, WhenFull
 from mjpeg_restore.pipeline import PipelineSettings, restore_frames, run
 from mjpeg_restore.report import Report
 from mjpeg_restore.testing import Collect, ListSource
@@ -199,6 +199,37 @@ def test_once_all_have_failed_the_run_ends_with_the_first_error() -> None:
         run(source, DECODE, [Outlet(sink) for sink in sinks])
     assert [sink.ended for sink in sinks] == [["discarded"], ["discarded"]]
     assert source.yielded < 60
+
+
+def test_the_last_one_to_fail_is_not_said_to_leave_others(caplog: pytest.LogCaptureFixture) -> None:
+    second_may_fail = threading.Event()
+
+    class Second(Collect):
+        def write(self, frame: Frame) -> None:
+            assert second_may_fail.wait(LIMIT)
+            raise SinkError("the second disk is full")
+
+    class First(Collect):
+        def write(self, frame: Frame) -> None:
+            raise SinkError("the first disk is full")
+
+        def discard(self) -> None:
+            super().discard()
+            second_may_fail.set()
+
+    with pytest.raises(SinkError, match="the first disk is full"):
+        run(ListSource([still()] * 20), DECODE, [Outlet(First()), Outlet(Second())])
+    goes_on = "; the run goes on for the other outputs"
+    assert sorted(caplog.messages) == [f"the first disk is full{goes_on}", "the second disk is full"]
+
+
+@pytest.mark.parametrize("when_full", ["wait", "drop"])
+def test_the_error_of_the_only_one_is_the_runs_and_no_line_of_the_log(
+    when_full: WhenFull, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(SinkError, match="the disk is full"):
+        run(ListSource([still()] * 20), DECODE, [Outlet(Collect(fail_at=1), when_full=when_full)])
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("instant", [False, True])

@@ -13,7 +13,7 @@ from mjpeg_restore.cli.streams import warn
 from mjpeg_restore.errors import Hint, SourceError
 from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.report import Report
-from mjpeg_restore.serve import Access, ServedCamera, without_folders
+from mjpeg_restore.serve import Access, ServedCamera, stall_of, without_folders
 from mjpeg_restore.sources import Paced, Source
 
 OF_SERVING = ("token", "password", "loop")
@@ -79,10 +79,10 @@ def served(options: argparse.Namespace, source: Source, report: Report) -> Gener
     from mjpeg_restore.serve.server import Server
 
     info = source.info
-    stall = {"stall": options.stall_timeout} if options.stall_timeout else {}
+    stall = stall_of(options.stall_timeout, options.fps)
     last = without_folders(info.name)
     title = info.name if info.live else last
-    camera = ServedCamera(_short(last), report, title=title, source=title, live=info.live, **stall)
+    camera = ServedCamera(_short(last), report, title=title, source=title, live=info.live, stall=stall)
     with Server([camera], *options.serve, access=access(options)) as server:
         if not options.quiet:
             warn(f"watch it at {server.url}")

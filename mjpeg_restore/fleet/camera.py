@@ -141,6 +141,8 @@ class Camera:
         self._failure = ""
         """Why the last run failed; empty while one is going on."""
         self._restarts = 0
+        self._entered = False
+        """Whether the present run, or the last one, could open the source."""
         self._thread = threading.Thread(target=self._watch, name=self.name, daemon=True)
 
     @property
@@ -204,6 +206,7 @@ class Camera:
     def _run(self) -> str | None:
         """Run the camera once; why it failed, if it did."""
         self._failure, self._outputs, self.report = "", [], Report()
+        again, self._entered = self._entered, False
         settings, surroundings = self.settings, self._surroundings
         try:
             found = while_wanted(
@@ -214,7 +217,7 @@ class Camera:
             with found as opened:
                 # Who watches a recording wants it at its pace.
                 source = opened if opened.info.live or not surroundings.audience else Paced(opened)
-                self._enter(source)
+                self._enter(source, again=again)
                 watching = surroundings.audience.outlets(self) if surroundings.audience else ()
                 self._outputs = [self._output(choice, source) for choice in settings.outputs]
                 live = source.info.live
@@ -241,11 +244,19 @@ class Camera:
         gave_up = self.report.connection is not None and self.report.connection.gave_up
         return self.report.truncated if gave_up else None
 
-    def _enter(self, source: Source) -> None:
-        """Begin to read a source, unless the end has been asked for meanwhile."""
+    def _enter(self, source: Source, *, again: bool) -> None:
+        """Begin to read a source, unless the end has been asked for meanwhile.
+
+        Args:
+            source: the camera's.
+            again: the run before could open it, too, which is no news: a wrong password is noticed only later.
+        """
+        self._entered = True
         self.address, self.live = source.info.name, source.info.live
-        targets = ", ".join(choice.name for choice in self.settings.outputs)
-        self._note(logging.INFO, "starting", f"reading {self.address}" + (f", writing {targets}" if targets else ""))
+        if not again:
+            targets = ", ".join(choice.name for choice in self.settings.outputs)
+            writing = f", writing {targets}" if targets else ""
+            self._note(logging.INFO, "starting", f"reading {self.address}{writing}")
         if isinstance(source, BaseSource):  # from here on its messages name the camera
             source.info = replace(source.info, name=self.name)
         self._source = source

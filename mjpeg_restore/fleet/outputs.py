@@ -113,8 +113,8 @@ class OutputReader:
         if target == "-" or target.endswith(":-"):
             self._mistakes.note(path, "standard output is for mjpeg-restore INPUT -o -")
             return None
-        target = within(self._reader.folder, target)
         try:
+            target = within(self._reader.folder, target)
             Target.parse(target, OutputSettings())
         except SinkError as error:
             self._mistakes.note(path, str(error))

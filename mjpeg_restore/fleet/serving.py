@@ -11,11 +11,8 @@ from mjpeg_restore.fleet.camera import Camera, Status
 from mjpeg_restore.fleet.settings import CameraSettings
 from mjpeg_restore.outlets import Outlet
 from mjpeg_restore.report import Report
-from mjpeg_restore.serve import Access, ServedCamera, WebSink, without_folders
+from mjpeg_restore.serve import Access, ServedCamera, WebSink, stall_of, without_folders
 from mjpeg_restore.serve.server import Server
-
-_STALL = 10.0
-"""Seconds without a picture after which a camera is unhealthy, unless its own settings say that it takes longer."""
 
 
 class Shown(Protocol):
@@ -94,7 +91,7 @@ class Serving:
 
 def _served(camera: Shown, report: Report, sink: WebSink) -> ServedCamera:
     settings = camera.settings
-    stall = max(_STALL, settings.connection.stall_timeout, float(2 / settings.fps) if settings.fps else 0.0)
+    stall = stall_of(settings.connection.stall_timeout, settings.fps)
     source = redact(settings.source) if "://" in settings.source else without_folders(settings.source)
 
     def trouble() -> str:

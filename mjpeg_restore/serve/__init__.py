@@ -9,7 +9,7 @@ run's `Report`. `mjpeg_restore.serve.server.Server` serves cameras from a thread
 """
 
 from mjpeg_restore.serve.access import Access
-from mjpeg_restore.serve.camera import ServedCamera, without_folders
+from mjpeg_restore.serve.camera import ServedCamera, stall_of, without_folders
 from mjpeg_restore.serve.sink import WebSink
 
-__all__ = ["Access", "ServedCamera", "WebSink", "without_folders"]
+__all__ = ["Access", "ServedCamera", "WebSink", "stall_of", "without_folders"]

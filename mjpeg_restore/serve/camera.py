@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from mjpeg_restore.report import Report
 from mjpeg_restore.serve.sink import WebSink
+
+_STALL = 10.0
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -15,6 +18,16 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 def without_folders(path: str) -> str:
     """The last part of a path: the folders of this machine are nobody's business."""
     return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+
+
+def stall_of(stall_timeout: float | None, fps: Fraction | None) -> float:
+    """The `ServedCamera.stall` of a run: ten seconds, or more where its own settings let pictures take longer.
+
+    Args:
+        stall_timeout: seconds after which the run takes the camera for stalled; None: the default.
+        fps: pictures per second that were asked for; None: nobody asked.
+    """
+    return max(_STALL, stall_timeout or 0.0, float(2 / fps) if fps else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +46,7 @@ class ServedCamera:
     """Where its pictures come from, without credentials."""
     live: bool = True
     """False: a recording, which has no latency to speak of."""
-    stall: float = 10.0
+    stall: float = _STALL
     """Seconds without a picture after which it is unhealthy."""
     grace: float = 60.0
     """Seconds from the start of the server for the first picture: a network may have to be made ready."""

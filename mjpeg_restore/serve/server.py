@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from mjpeg_restore.errors import MissingExtra, SinkError, reason_of
 from mjpeg_restore.serve.access import Access
@@ -20,13 +20,11 @@ from mjpeg_restore.serve.camera import ServedCamera
 from mjpeg_restore.serve.pages import Pages
 
 try:
-    import h11
     import uvicorn
-    from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+    from mjpeg_restore.serve.connection import Connection
     from mjpeg_restore.serve.guard import Guard
     from mjpeg_restore.serve.site import Site
-    from mjpeg_restore.serve.streams import TRANSPORT
 except ModuleNotFoundError as error:
     missing = [name for name in ("uvicorn", "starlette", "prometheus_client") if find_spec(name) is None]
     raise MissingExtra(" ".join(missing) or str(error.name), "serve", "serving pictures") from error
@@ -44,11 +42,6 @@ _LAST_WORDS = 0.5
 """Seconds in which clients may take the ends of their streams when the server stops."""
 _STOP = 5.0
 """Seconds that a stop may take; then the thread is left to itself."""
-
-_log = logging.getLogger(__name__)
-
-_of_clients = _log.getChild("clients")
-_of_clients.setLevel(logging.ERROR)  # what a client does wrong is told to it alone: anybody could fill the log
 
 
 class Server:
@@ -91,10 +84,10 @@ class Server:
         near = ipaddress.ip_address(address.partition("%")[0]).is_loopback
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         self.remark = None if near or access.required else f"whoever can reach {self.url} can watch: no token is asked"
-        self._site = Site(cameras, pages := Pages(), most_streams=most_streams, patience=patience)
+        self._site = Site(cameras, pages := Pages(), most_streams=most_streams)
         hosts = [host] if near and not access.required else None
         app = Guard(self._site.app(), access, hosts, pages)
-        self._uvicorn = _Uvicorn(app)
+        self._uvicorn = _Uvicorn(app, patience)
         self._thread = threading.Thread(target=self._run, name="serve", daemon=True)
         self._thread.start()
         self._uvicorn.ready.wait()
@@ -147,12 +140,12 @@ class _Uvicorn(uvicorn.Server):
 
     loop: asyncio.AbstractEventLoop
 
-    def __init__(self, app: Guard) -> None:
+    def __init__(self, app: Guard, patience: float) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 loop="asyncio",
-                http=_Protocol,
+                http=partial(Connection, patience=patience),  # pyright: ignore[reportArgumentType]  it makes one
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -181,67 +174,6 @@ class _Uvicorn(uvicorn.Server):
             connection.transport.abort()
 
 
-class _Protocol(H11Protocol):
-    """A connection: responses get at its transport, and the log is the package's, without a line for each request.
-
-    uvicorn ends one that is silent after a response. Here one that has not made its first request, or that makes one
-    byte by byte, ends after the same time.
-    """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.logger, self.access_log = _of_clients, False
-        self._overdue: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Begin with a connection."""
-        self.app_state = {**self.app_state, TRANSPORT: transport}
-        super().connection_made(transport)
-        self._watch()
-
-    def data_received(self, data: bytes) -> None:
-        """Go on with a request, whose time has begun with its first byte."""
-        super().data_received(data)
-        self._watch()
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, where no other answer has begun, and end the connection."""
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle:  # the head was a request: the app that answers it has no client any more
-            cycle.disconnected = True
-            cycle.message_event.set()
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            super().send_400_response(msg)
-        else:
-            self.transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Note the end."""
-        super().connection_lost(exc)
-        self._unwatch()
-
-    def on_response_complete(self) -> None:
-        """Give the next request its own time."""
-        self._unwatch()
-        super().on_response_complete()
-
-    def _watch(self) -> None:
-        """Have time run while no request is being answered."""
-        cycle: RequestResponseCycle | None = self.cycle  # there is none before the first request
-        if cycle and not cycle.response_complete:
-            self._unwatch()
-        elif self._overdue is None:
-            self._overdue = self.loop.call_later(self.timeout_keep_alive, self.transport.abort)
-
-    def _unwatch(self) -> None:
-        if self._overdue:
-            self._overdue.cancel()
-            self._overdue = None
-
-    def _should_upgrade(self) -> bool:
-        return False  # and without uvicorn's advice to install something: the request is answered as it stands
-
-
 def _listen(host: str, port: int) -> socket.socket:
     """A socket that listens, from which those of the connections have their options.
 
@@ -258,7 +190,6 @@ def _listen(host: str, port: int) -> socket.socket:
         reason = reason_of(error).partition(" (while")[0]
         raise SinkError(f"cannot serve on {host}, port {port} ({reason}): choose another port or address") from error
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in {"TCP_NOTSENT_LOWAT": _UNSENT, "TCP_USER_TIMEOUT": round(1000 * _PATIENCE)}.items():
-        if (option := getattr(socket, name, None)) is not None:  # not every system has them
-            listening.setsockopt(socket.IPPROTO_TCP, option, value)
+    if (option := getattr(socket, "TCP_NOTSENT_LOWAT", None)) is not None:  # not every system has it
+        listening.setsockopt(socket.IPPROTO_TCP, option, _UNSENT)
     return listening

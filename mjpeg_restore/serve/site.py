@@ -41,18 +41,17 @@ _MULTIPART = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
 class Site:
     """The cameras of a server and what it answers about them. It belongs to one event loop."""
 
-    def __init__(self, cameras: Iterable[ServedCamera], pages: Pages, *, most_streams: int, patience: float) -> None:
+    def __init__(self, cameras: Iterable[ServedCamera], pages: Pages, *, most_streams: int) -> None:
         """Prepare; nothing runs before the app's start.
 
         Args:
             cameras: the first ones.
             pages: files of the page.
             most_streams: streams that may be open at the same time.
-            patience: seconds that a client may take nothing before it is dropped.
         """
         self._first = list(cameras)
         self._pages = pages
-        self._limits = most_streams, patience
+        self._most_streams = most_streams
         self._boot = secrets.token_hex(4)
         self._broadcasts: dict[str, Broadcast] = {}
         self._metrics = Metrics(self._broadcasts.values)
@@ -101,7 +100,7 @@ class Site:
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncGenerator[None]:
         self._pool = ThreadPoolExecutor(_ENCODERS, "serve-encode")
-        self._streams = Streams(*self._limits)
+        self._streams = Streams(self._most_streams)
         for camera in self._first:
             self.add(camera)
         sampling = asyncio.create_task(self._sample())

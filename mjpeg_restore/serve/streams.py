@@ -18,15 +18,13 @@ TRANSPORT = "mjpeg_restore.transport"
 class Streams:
     """The open streams of a server: bounded in number, and ended together."""
 
-    def __init__(self, most: int, patience: float) -> None:
+    def __init__(self, most: int) -> None:
         """Prepare; in the event loop.
 
         Args:
             most: streams that may be open at the same time.
-            patience: seconds that a client may take nothing before it is dropped.
         """
         self.most = most
-        self.patience = patience
         self.open = 0
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -99,16 +97,12 @@ class StreamResponse:
             for task in (sending, leaving):
                 task.cancel()
             for task in (sending, leaving):
-                with suppress(asyncio.CancelledError, TimeoutError):
+                with suppress(asyncio.CancelledError):
                     await task
         return not sending.cancelled() and sending.exception() is None
 
     async def _send(self, send: Send, transport: asyncio.Transport) -> None:
-        """Send shots.
-
-        Raises:
-            TimeoutError: the client has taken nothing for too long.
-        """
+        """Send shots until the camera ends."""
         if self._preamble:
             await send(_more(self._preamble))
         with self._broadcast.watch(original=self._original) as watch:
@@ -116,8 +110,7 @@ class StreamResponse:
                 await send(_more(self._body(shot)))
                 if transport.get_write_buffer_size():
                     # The socket did not take all of it. Only when it has, the next picture is chosen.
-                    async with asyncio.timeout(self._streams.patience):
-                        await send(_more(b""))
+                    await send(_more(b""))
 
 
 async def _until_gone(receive: Receive) -> None:

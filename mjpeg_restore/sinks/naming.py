@@ -21,9 +21,15 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _SCHEMES: dict[str, Format] = {"rtsp": "rtsp", "rtsps": "rtsp", "tcp": "tcp", "udp": "udp"}
 _PORTS = {"rtsp": 554, "rtsps": 322, "tcp": 0, "udp": 0}
 """Default ports; 0: the URL has to name one."""
-_PREFIX = re.compile(r"(v4l2|y4m|raw|ts):(.+)", re.DOTALL)
+_PREFIX = re.compile(r"(v4l2|y4m|raw|ts):(.*)", re.DOTALL)
 _PREFIXES: dict[str, Format] = {"v4l2": "v4l2", "y4m": "y4m", "raw": "raw", "ts": "ts"}
 """What a name may begin with: `ts:-`. A file that is called so is named with its folder, `./ts:-`."""
+_MISTYPED = re.compile(
+    r"(?![a-z]:[\\/])(?:[a-z]+:/+)?[^/:@]+:.+@"  # no drive of Windows
+    r"|(?:rtsps?|tcp|udp):/+",
+    re.IGNORECASE | re.DOTALL,
+)
+"""The beginning of an address whose scheme is missing or mistyped. A folder of that name would show its password."""
 _STANDARD_OUTPUT = "/dev/stdout"
 """Another name of "-", where the system has it."""
 _DEVICE = re.compile(r"/dev/video[0-9]+")
@@ -72,7 +78,7 @@ class Target:
         """Interpret a name.
 
         Raises:
-            SinkError: it is empty or invalid, or no sink is for it.
+            SinkError: it is empty or invalid, it is a mistyped address, or no sink is for it.
         """
         pattern = None
         name = os.fspath(target)
@@ -154,9 +160,14 @@ def following(target: str, settings: OutputSettings) -> str:
 
 
 def within(folder: str | os.PathLike[str], target: str) -> str:
-    """A target whose path is taken from a folder, if it is a path and not absolute."""
+    """A target whose path is taken from a folder, if it is a path and not absolute.
+
+    Raises:
+        SinkError: it is a mistyped address, or names nothing after `raw:` and the like.
+    """
     if _URL.match(target):
         return target
+    _check_typed(target)
     found = _PREFIX.fullmatch(target)
     prefix, path = (f"{found[1]}:", found[2]) if found else ("", target)
     return target if path == "-" else prefix + joined(folder, path)
@@ -171,6 +182,21 @@ def joined(folder: str | os.PathLike[str], path: str) -> str:
     return plain.rstrip(os.sep) + os.sep if whole.endswith(os.sep) else plain  # "out/" is a folder
 
 
+def _check_typed(name: str) -> None:
+    """Refuse what is no URL, and can hardly be meant as a path.
+
+    Raises:
+        SinkError: it is a mistyped address, or names nothing after `raw:` and the like.
+    """
+    if found := _PREFIX.fullmatch(name):
+        if not found[2]:
+            example = "/dev/video10" if found[1] == "v4l2" else "NAME"
+            raise SinkError(f"{name} names nothing to write to: write {name}{example}, or ./{name} for a folder")
+    elif found := _MISTYPED.match(name):
+        rest = redact(name[found.end() :])
+        raise SinkError(f"{rest} is no address without rtsp:// in front: a path of that kind begins with ./")
+
+
 def _format_of(name: str) -> tuple[Format, str]:
     """The format of a name, and the name without what states it."""
     if found := _URL.match(name):
@@ -181,6 +207,7 @@ def _format_of(name: str) -> tuple[Format, str]:
                 f"-o ts:- | ffmpeg -i - -c copy -f FORMAT {scheme}://..."
             )
         return _SCHEMES[scheme], name
+    _check_typed(name)
     if found := _PREFIX.fullmatch(name):
         return _PREFIXES[found[1]], found[2]
     if _DEVICE.fullmatch(name):

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import signal
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cameras.http import HttpCamera
 from cameras.pictures import NumberedPictures
 
 from mjpeg_restore.cli import main
+from mjpeg_restore.cli.serving import served
+from mjpeg_restore.report import Report
+from mjpeg_restore.serve import ServedCamera
+from mjpeg_restore.serve.address import LOOPBACK
+from mjpeg_restore.sources import open_source
 from tests.cli.command import COMMAND, FAST
 from tests.patience import PATIENCE
+from tests.serve.clients import Server
 
 
 @contextmanager
@@ -102,6 +111,27 @@ def test_what_does_not_go_together_is_one_line(
     assert message in said
     assert said.count("\n") == 1
     assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("stall_timeout", "fps", "stall"),
+    [(None, None, 10), (30.0, None, 30), (2.0, None, 10), (None, Fraction(1, 15), 30), (40.0, Fraction(1, 15), 40)],
+)
+def test_a_slow_camera_is_healthy_between_pictures(
+    clip: Path, stall_timeout: float | None, fps: Fraction | None, stall: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[ServedCamera] = []
+
+    class Listening(Server):
+        def __init__(self, cameras: Iterable[ServedCamera], *arguments: Any, **options: Any) -> None:
+            shown.extend(cameras)
+            super().__init__((), *arguments, **options)
+
+    monkeypatch.setattr("mjpeg_restore.serve.server.Server", Listening)
+    of_camera = {"stall_timeout": stall_timeout, "fps": fps}
+    options = argparse.Namespace(serve=(LOOPBACK, 0), token=None, password=None, quiet=True, **of_camera)
+    with open_source(clip) as source, served(options, source, Report()):
+        assert [camera.stall for camera in shown] == [stall]
 
 
 def test_a_port_that_is_taken_is_an_error_of_the_output(clip: Path, capfd: pytest.CaptureFixture[str]) -> None:

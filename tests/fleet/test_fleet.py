@@ -389,6 +389,22 @@ def test_messages_name_the_camera_and_its_address_is_kept(caplog: pytest.LogCapt
         assert caplog.messages[0] == "door: reading http://door/"
 
 
+def test_that_a_camera_begins_is_told_again_only_after_it_could_not(caplog: pytest.LogCaptureFixture) -> None:
+    def begun() -> int:
+        return caplog.messages.count("door: reading http://door/")
+
+    caplog.set_level("INFO")
+    town = Town(door="breaks")
+    with Fleet(settings(camera("door")), open=town.open) as fleet:
+        until(lambda: fleet.cameras["door"].status.restarts >= 2)
+        town.scripts["door"] = "refuses"
+        until(lambda: "refuses" in fleet.cameras["door"].status.reason)
+        assert begun() == 1
+        town.scripts["door"] = ""
+        until(lambda: running(fleet, "door"))
+    assert begun() == 2
+
+
 def test_lines_about_outputs_name_the_camera(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -475,6 +475,14 @@ CASES = {
             "rtsps:// or v4l2:"
         ],
     ),
+    "an output whose address is mistyped": (
+        camera("outputs = ['rtsp:/u:s3cret@nvr/x', 'raw:']"),
+        [
+            "3: cameras.door.outputs[0]: nvr/x is no address without rtsp:// in front: a path of that kind "
+            "begins with ./",
+            "3: cameras.door.outputs[1]: raw: names nothing to write to: write raw:NAME, or ./raw: for a folder",
+        ],
+    ),
     "an address of no host": (
         "[cameras.door]\nsource = 'http:///video'\n" + ONE,
         ["2: cameras.door.source: the address http:///video names no host"],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.sinks import OutputSettings, SegmentLimit, Target, following, joined
+from mjpeg_restore.sinks import OutputSettings, SegmentLimit, Target, following, joined, within
 from tests.lacking import needs_named_pipes
 
 DEFAULT = OutputSettings()
@@ -37,12 +37,29 @@ DEFAULT = OutputSettings()
         ("udp://h:1", "udp", "udp://h:1"),
         ("tcp:x.mp4", "video", "tcp:x.mp4"),
         ("./raw:a.mp4", "video", "./raw:a.mp4"),
-        ("raw:", "pictures", "raw:"),
+        ("./raw:", "pictures", "./raw:"),
+        ("./u:p@h", "pictures", "./u:p@h"),
+        ("raw:out/8:30@door", "raw", "out/8:30@door"),
+        ("C:/me@work/a.mp4", "video", "C:/me@work/a.mp4"),
     ],
 )
 def test_a_name_states_the_format(name: str, format: str, where: str) -> None:
     found = Target.parse(name, DEFAULT)
     assert (found.format, found.where) == (format, where)
+
+
+@pytest.mark.parametrize("name", ["v4l2:", "y4m:", "raw:", "ts:"])
+def test_a_format_without_a_name_is_no_folder(name: str) -> None:
+    for interpret in (lambda: Target.parse(name, DEFAULT), lambda: within("folder", name)):
+        with pytest.raises(SinkError, match=rf"^{name} names nothing to write to: write {name}[N/]"):
+            interpret()
+
+
+@pytest.mark.parametrize("start", ["u:hu/s@h@", "rtsp:u:hush@", "rtsp:/u:hush@", "http:/u:hush@", "rtsp:/", "TCP:/"])
+def test_a_mistyped_address_is_no_folder_and_shows_no_password(start: str) -> None:
+    for interpret in (lambda: Target.parse(f"{start}cam/x", DEFAULT), lambda: within("folder", f"{start}cam/x")):
+        with pytest.raises(SinkError, match=r"^cam/x is no address without rtsp:// in front"):
+            interpret()
 
 
 def test_streams_are_kept_by_nobody() -> None:
