@@ -14,13 +14,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Frame, Sampling
 from mjpeg_restore.sinks import OutputSettings, open_sink, rtsp
-from mjpeg_restore.sinks.rtsp import _take_answer  # pyright: ignore[reportPrivateUsage]
 from mjpeg_restore.sinks.sdp import h264_description
 from tests.lacking import needs_openssl
 from tests.patience import PATIENCE, until
@@ -245,13 +242,3 @@ def test_a_recording_is_sent_at_its_own_pace() -> None:
             sink.write(Frame(flat(index=index, pts=index, time_base=Fraction(1, 10))))
         assert time.monotonic() - begun >= 0.299
         sink.close()
-
-
-@given(st.lists(st.binary(max_size=60), max_size=6))
-def test_any_answer_is_taken_apart_or_waited_for(parts: list[bytes]) -> None:
-    received = bytearray(b"".join([*parts, b"\r\n\r\n"]))
-    while received:
-        before = len(received)
-        if _take_answer(received) is None and len(received) == before:
-            break
-        assert len(received) <= before
