@@ -7,6 +7,7 @@ for an answer. FFmpeg makes the RTP packets.
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 import time
@@ -24,6 +25,8 @@ _PACKET = 1200
 """Bytes of an RTP packet at most: servers hand packets on as they are, and a datagram of WebRTC holds no more."""
 _KEEP_ALIVE = 25.0
 """Seconds between signs of life on the control channel; servers end a session after 60 seconds without one."""
+_CHANNELS = (0, 1)
+"""Of RTP and RTCP in the connection, which the client proposes."""
 _FAREWELL = 1.0
 """Seconds that the server has to answer the last request."""
 
@@ -49,6 +52,7 @@ class RtspLink(Link):
         self._client: RtspClient | None = None
         self._waiting = bytearray()
         """RTP packets of a picture that is not complete."""
+        self._channels = _CHANNELS
         self._alive_at = 0.0
 
     def connect(self) -> None:
@@ -68,8 +72,9 @@ class RtspLink(Link):
         url = self._address.url
         description = h264_description(parameter_sets)
         self._request("ANNOUNCE", url, {"Content-Type": "application/sdp"}, description)
-        transport = "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"
+        transport = "RTP/AVP/TCP;unicast;interleaved={}-{};mode=record".format(*_CHANNELS)
         answer = self._request("SETUP", f"{url}/streamid=0", {"Transport": transport})
+        self._channels = _assigned(answer.first("transport"))
         self._client.session = answer.first("session").partition(";")[0].strip()
         self._request("RECORD", url, {"Range": "npt=0.000-"})
         self._alive_at = time.monotonic()
@@ -79,7 +84,7 @@ class RtspLink(Link):
         if self._socket is None or self._client is None:
             raise ConnectionError("the connection is closed")
         is_control = 192 <= data[1] <= 223  # RFC 5761
-        self._waiting += b"$" + bytes([is_control]) + len(data).to_bytes(2, "big") + data
+        self._waiting += b"$" + bytes([self._channels[is_control]]) + len(data).to_bytes(2, "big") + data
         ends_picture = data[1] & 0x80  # RTP's marker; all types of RTCP have this bit, too
         if ends_picture:
             try:
@@ -137,3 +142,19 @@ class RtspLink(Link):
                 raise SinkError(f"{self.name}: the server takes no stream, or none over TCP ({said})")
             case _:  # such as 400 of MediaMTX while another client publishes there
                 raise ConnectionError(f"the server answers {said}")
+
+
+def _assigned(transport: str) -> tuple[int, int]:
+    """The channels of the server's answer to SETUP; those proposed where it names none.
+
+    Raises:
+        ConnectionError: there are no such channels.
+    """
+    found = re.search(r"interleaved=([0-9]+)(?:-([0-9]+))?", transport)
+    if found is None:
+        return _CHANNELS
+    first = int(found[1][:4])
+    second = int(found[2][:4]) if found[2] else first + 1
+    if max(first, second) > 255:
+        raise ConnectionError(f"the server assigns channels that do not exist ({found[0][:40]})")
+    return first, second

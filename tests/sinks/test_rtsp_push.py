@@ -60,6 +60,23 @@ def test_a_server_gets_the_pictures_at_their_times() -> None:
         assert {frame.format.name for frame in frames} == {"yuvj420p"}
 
 
+@pytest.mark.parametrize("transport", ["RTP/AVP/TCP;unicast;interleaved=4-5", "RTP/AVP/TCP;interleaved=255-0;unicast"])
+def test_the_server_assigns_the_channels(transport: str) -> None:
+    with RtspServer(transport=transport) as server:
+        push(server.url)
+        (session,) = server.sessions
+        until(lambda: session.ended)
+        assert len(decoded(session)) == 5 and session.reports
+
+
+def test_channels_that_do_not_exist_are_refused() -> None:
+    with RtspServer(transport="RTP/AVP/TCP;interleaved=256-257") as server:
+        sink = open_sink(server.url)
+        with pytest.raises(SinkError, match=r"assigns channels that do not exist \(interleaved=256-257\)"):
+            sink.write(Frame(flat()))
+        sink.discard()
+
+
 def test_the_description_is_that_of_the_stream() -> None:
     with RtspServer() as server:
         push(server.url)
