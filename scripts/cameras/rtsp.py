@@ -32,6 +32,7 @@ class RtspCamera(Server):
         sent: numbers of the pictures that were sent whole.
         requests: a record of each request.
         moved: where every other path redirects to; None: there is no other.
+        statuses: instead of answers to these methods, such as "503 Busy"; None: the connection ends.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class RtspCamera(Server):
         self.sent: list[int] = []
         self.requests: list[Request] = []
         self.moved: str | None = None
+        self.statuses: dict[str, str | None] = {}
         self._pictures = pictures
         self._fps = fps
         self._count = count
@@ -94,6 +96,11 @@ class RtspCamera(Server):
         while request := reader.read():
             self.requests.append(request)
             if self._mute:
+                continue
+            if request.method in self.statuses:
+                if (refusal := self.statuses[request.method]) is None:
+                    return
+                session.answer(request, refusal, {}, "")
                 continue
             status, headers, body = self._answer(session, request)
             session.answer(request, status, headers, body)

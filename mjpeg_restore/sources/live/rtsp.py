@@ -101,14 +101,31 @@ class RtspConnection(DemuxedConnection):
                 f"{self.name} does not send over {self._settings.rtsp_transport.upper()}",
                 Hint("{rtsp_transport} may work", rtsp_transport=other),
             )
-        if isinstance(error, av.error.InvalidDataError):
-            return ConnectionFailed(f"{self.name}: {NOT_RTSP}")
         if self._address.scheme == "rtsps" and self._settings.verify_tls and error.errno == errno.EIO:
             return SourceError(
                 f"{self.name}: there is no TLS connection; perhaps the certificate is not to be trusted",
                 Hint("{verify_tls} accepts any", verify_tls=False),
             )
-        return ConnectionFailed(f"{self.name}: no connection ({reason_of(error).lower()})")
+        return ConnectionFailed(f"{self.name}: {_words(error)}")
+
+
+def _words(error: av.error.FFmpegError | OSError) -> str:
+    """What has happened, where another attempt may help."""
+    match error:
+        case av.error.InvalidDataError():
+            return NOT_RTSP
+        case av.error.FFmpegError(errno=errno.EPERM):  # it is -1, with which FFmpeg ends where nothing answers PLAY
+            return NOT_RTSP
+        case av.error.FFmpegError(errno=errno.EINVAL):
+            return "no connection: perhaps the camera redirects to an address that is not RTSP's"
+        case av.error.HTTPBadRequestError():
+            return "the camera refuses the request (400)"
+        case av.error.HTTPClientError():
+            return "the camera refuses the request (a status from 402 to 499)"  # FFmpeg does not tell which
+        case av.error.HTTPServerError():
+            return "the camera cannot send at the moment (a status from 500 to 599)"
+        case _:
+            return f"no connection ({reason_of(error).lower()})"
 
 
 def _url(address: Address) -> str:

@@ -276,6 +276,30 @@ def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
         list(connection("rtsp://no-such-camera.invalid/").pictures())
 
 
+@pytest.mark.parametrize("method", ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("400 Bad Request", r"the camera refuses the request \(400\)"),
+        ("454 Session Not Found", r"the camera refuses the request \(a status from 402 to 499\)"),
+        ("503 Service Unavailable", r"the camera cannot send at the moment \(a status from 500 to 599\)"),
+        ("nonsense", "the camera does not answer, or not as RTSP"),
+        (None, "the camera does not answer, or not as RTSP"),
+    ],
+)
+def test_other_refusals_may_pass(method: str, status: str | None, words: str) -> None:
+    with RtspCamera(fps=FAST, count=1) as camera, pytest.raises(ConnectionFailed, match=f"video: {words}$"):
+        camera.statuses[method] = status
+        captures(camera)
+
+
+@pytest.mark.parametrize("location", ["", "file:///etc/passwd"])
+def test_redirects_that_ffmpeg_cannot_follow(location: str) -> None:
+    with RtspCamera() as camera, pytest.raises(ConnectionFailed, match="perhaps the camera redirects"):
+        camera.moved = location
+        list(connection(camera.url.replace("video", "old")).pictures())
+
+
 def test_a_server_of_another_kind() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=answer_http, args=(server,))
