@@ -68,7 +68,7 @@ class Address:
         except ValueError:
             raise SourceError(
                 f"the address {name} is malformed: in a user name or password write %40 for @, %3A for :, %2F for /, "
-                "%23 for # and %3F for ?"
+                "%23 for # and %3F for ?, and in a path %40 for @"
             ) from None
         scheme = parts.scheme.lower()
         if scheme not in ports:
@@ -146,11 +146,12 @@ def redact(url: str) -> str:
 def _is_plausible(authority: str, rest: str) -> bool:
     """Whether a URL is divided as its user meant it: a password that holds / ? or # would end the authority too early.
 
-    Then what precedes is no host and port, or, with a password that begins with digits, looks like one.
+    Then what precedes is no host and port, or, with a password that begins with digits or holds an @, looks like one;
+    and there is an @ further on.
     """
-    host = authority.rpartition("@")[2]
+    user, at, host = authority.rpartition("@")
     path = rest if rest.startswith("?") else rest.partition("?")[0]  # a query directly behind the port is rare
-    misplaced = "@" not in authority and ":" in authority and "@" in path
+    misplaced = ":" in (user if at else host) and "@" in path
     return _HOST_AND_PORT.fullmatch(host) is not None and not misplaced
 
 

@@ -31,6 +31,8 @@ class RtspCamera(Server):
     Attributes:
         sent: numbers of the pictures that were sent whole.
         requests: a record of each request.
+        moved: where every other path redirects to; None: there is no other.
+        statuses: instead of answers to these methods, such as "503 Busy"; None: the connection ends.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class RtspCamera(Server):
         """
         self.sent: list[int] = []
         self.requests: list[Request] = []
+        self.moved: str | None = None
+        self.statuses: dict[str, str | None] = {}
         self._pictures = pictures
         self._fps = fps
         self._count = count
@@ -93,6 +97,11 @@ class RtspCamera(Server):
             self.requests.append(request)
             if self._mute:
                 continue
+            if request.method in self.statuses:
+                if (refusal := self.statuses[request.method]) is None:
+                    return
+                session.answer(request, refusal, {}, "")
+                continue
             status, headers, body = self._answer(session, request)
             session.answer(request, status, headers, body)
             if request.method == "PLAY" and status == "200 OK":
@@ -106,7 +115,7 @@ class RtspCamera(Server):
         if self._access and not self._access.admits(request.method, request.headers.get("authorization", "")):
             return "401 Unauthorized", {"WWW-Authenticate": self._access.challenge()}, ""
         if not request.target.partition(f":{self.port}")[2].startswith(self._path):
-            return "404 Not Found", {}, ""
+            return ("404 Not Found", {}, "") if self.moved is None else ("302 Moved", {"Location": self.moved}, "")
         if request.method == "DESCRIBE":
             sdp = f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\na=control:*\r\n{self._tracks}"
             return "200 OK", {"Content-Type": "application/sdp", "Content-Base": f"{self.url}/"}, sdp

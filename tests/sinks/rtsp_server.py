@@ -31,9 +31,9 @@ class Session:
     """Method, URL, headers by their names in lower case."""
     description: str = ""
     packets: list[bytes] = field(default_factory=list)
-    """RTP on channel 0."""
+    """RTP."""
     reports: int = 0
-    """RTCP on channel 1."""
+    """RTCP packets."""
     ended: bool = False
 
 
@@ -52,6 +52,7 @@ class RtspServer:
         challenge: str = "",
         hang_up_after: int | None = None,
         deaf: bool = False,
+        transport: str = "",
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Prepare.
@@ -62,11 +63,14 @@ class RtspServer:
             challenge: "basic" or "digest": asks each client once for a password.
             hang_up_after: close the connection after so many packets.
             deaf: never answer.
+            transport: of the answer to SETUP; empty: it has none.
             tls: the server's side of TLS.
         """
         self.sessions: list[Session] = []
         self._answers = list(answers)
         self._challenge, self._hang_up_after, self._deaf, self._tls = challenge, hang_up_after, deaf, tls
+        self._transport = transport
+        self._channels = [int(number) for number in re.findall("[0-9]+", transport)] or [0, 1]
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
         self._clients: list[socket.socket] = []
@@ -122,9 +126,9 @@ class RtspServer:
         session.ended = True
 
     def _take(self, session: Session, channel: int, data: bytes) -> None:
-        if channel == 0:
+        if channel == self._channels[0]:
             session.packets.append(data)
-        else:
+        elif channel == self._channels[-1]:
             session.reports += 1
 
     def _answer(self, line: bytes, file: object, session: Session) -> bytes:
@@ -139,6 +143,8 @@ class RtspServer:
         status, more = self._answers.pop(0) if self._answers else "200 OK", ""
         if self._challenge and "authorization" not in headers:
             status, more = "401 Unauthorized", f"WWW-Authenticate: {CHALLENGE[self._challenge]}\r\n"
+        if method == "SETUP" and self._transport:
+            more += f"Transport: {self._transport}\r\n"
         report = b"$\x01\x00\x08" + bytes(8) if method == "RECORD" else b""  # servers report meanwhile
         return report + f"RTSP/1.0 {status}\r\nCSeq: {headers['cseq']}\r\nSession: 12;timeout=60\r\n{more}\r\n".encode()
 

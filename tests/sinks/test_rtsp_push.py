@@ -14,13 +14,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Frame, Sampling
 from mjpeg_restore.sinks import OutputSettings, open_sink, rtsp
-from mjpeg_restore.sinks.rtsp import _take_answer  # pyright: ignore[reportPrivateUsage]
 from mjpeg_restore.sinks.sdp import h264_description
 from tests.lacking import needs_openssl
 from tests.patience import PATIENCE, until
@@ -61,6 +58,23 @@ def test_a_server_gets_the_pictures_at_their_times() -> None:
             [0, 40, 80, 120, 160], abs=2
         )
         assert {frame.format.name for frame in frames} == {"yuvj420p"}
+
+
+@pytest.mark.parametrize("transport", ["RTP/AVP/TCP;unicast;interleaved=4-5", "RTP/AVP/TCP;interleaved=255-0;unicast"])
+def test_the_server_assigns_the_channels(transport: str) -> None:
+    with RtspServer(transport=transport) as server:
+        push(server.url)
+        (session,) = server.sessions
+        until(lambda: session.ended)
+        assert len(decoded(session)) == 5 and session.reports
+
+
+def test_channels_that_do_not_exist_are_refused() -> None:
+    with RtspServer(transport="RTP/AVP/TCP;interleaved=256-257") as server:
+        sink = open_sink(server.url)
+        with pytest.raises(SinkError, match=r"assigns channels that do not exist \(interleaved=256-257\)"):
+            sink.write(Frame(flat()))
+        sink.discard()
 
 
 def test_the_description_is_that_of_the_stream() -> None:
@@ -245,13 +259,3 @@ def test_a_recording_is_sent_at_its_own_pace() -> None:
             sink.write(Frame(flat(index=index, pts=index, time_base=Fraction(1, 10))))
         assert time.monotonic() - begun >= 0.299
         sink.close()
-
-
-@given(st.lists(st.binary(max_size=60), max_size=6))
-def test_any_answer_is_taken_apart_or_waited_for(parts: list[bytes]) -> None:
-    received = bytearray(b"".join([*parts, b"\r\n\r\n"]))
-    while received:
-        before = len(received)
-        if _take_answer(received) is None and len(received) == before:
-            break
-        assert len(received) <= before

@@ -16,6 +16,7 @@ from mjpeg_restore.address import Address
 from mjpeg_restore.errors import ConnectionFailed, Hint, SourceError, reason_of
 from mjpeg_restore.jpeg.segments import SOF, find_start, segments
 from mjpeg_restore.sources.live.demuxed import WITHOUT_PROBING, DemuxedConnection
+from mjpeg_restore.sources.live.rtsp_redirects import NOT_RTSP, follow_redirects
 from mjpeg_restore.sources.live.settings import LiveSettings
 
 _ADVICE = "set this stream of the camera, or a second one, to MJPEG"
@@ -50,7 +51,9 @@ class RtspConnection(DemuxedConnection):
         try:
             # FFmpeg reports an unknown host as an input/output error.
             socket.getaddrinfo(address.host, address.port)
-            return av.open(self._url(), options=self._options(), timeout=timeout)
+            if address.user is not None:
+                address = follow_redirects(address, timeout, verify_tls=self._settings.verify_tls)
+            return av.open(_url(address), options=self._options(address), timeout=timeout)
         except socket.gaierror:
             raise ConnectionFailed(f"{self.name}: there is no host of this name") from None
         except av.error.ExitError:
@@ -66,22 +69,14 @@ class RtspConnection(DemuxedConnection):
         """The error for a camera from which nothing came within the timeout."""
         return ConnectionFailed(f"{self.name}: nothing came for {self._settings.stall_timeout:g} s")
 
-    def _url(self) -> str:
-        """The URL with the credentials, which FFmpeg decodes."""
-        url, address = self._address.url, self._address
-        if address.user is None:
-            return url
-        scheme, rest = url.split("://", 1)
-        return f"{scheme}://{quote(address.user, safe='')}:{quote(address.password, safe='')}@{rest}"
-
-    def _options(self) -> dict[str, str]:
+    def _options(self, address: Address) -> dict[str, str]:
         options = {
             **WITHOUT_PROBING,
             "rtsp_transport": self._settings.rtsp_transport,
             "allowed_media_types": "video",
             "protocol_whitelist": _PROTOCOLS,
         }
-        if self._address.scheme == "rtsps":
+        if address.scheme == "rtsps":
             options["tls_verify"] = str(int(self._settings.verify_tls))
             certificates = ssl.get_default_verify_paths().cafile  # FFmpeg's TLS library has none of its own
             if certificates and Path(certificates).is_file():
@@ -90,6 +85,8 @@ class RtspConnection(DemuxedConnection):
 
     def _refusal(self, error: av.error.FFmpegError | OSError) -> SourceError:
         """The error that tells what the camera, or the network, has answered."""
+        if isinstance(error, TimeoutError) and error.errno is None:  # of our own requests
+            return self.silent_error()
         if isinstance(error, av.error.HTTPUnauthorizedError):
             if self._address.user is None:
                 return SourceError(f"{self.name} asks for a password: give it as rtsp://USER:PASSWORD@HOST/PATH")
@@ -104,14 +101,39 @@ class RtspConnection(DemuxedConnection):
                 f"{self.name} does not send over {self._settings.rtsp_transport.upper()}",
                 Hint("{rtsp_transport} may work", rtsp_transport=other),
             )
-        if isinstance(error, av.error.InvalidDataError):
-            return ConnectionFailed(f"{self.name}: the camera does not answer, or not as RTSP")
         if self._address.scheme == "rtsps" and self._settings.verify_tls and error.errno == errno.EIO:
             return SourceError(
                 f"{self.name}: there is no TLS connection; perhaps the certificate is not to be trusted",
                 Hint("{verify_tls} accepts any", verify_tls=False),
             )
-        return ConnectionFailed(f"{self.name}: no connection ({reason_of(error).lower()})")
+        return ConnectionFailed(f"{self.name}: {_words(error)}")
+
+
+def _words(error: av.error.FFmpegError | OSError) -> str:
+    """What has happened, where another attempt may help."""
+    match error:
+        case av.error.InvalidDataError():
+            return NOT_RTSP
+        case av.error.FFmpegError(errno=errno.EPERM):  # it is -1, with which FFmpeg ends where nothing answers PLAY
+            return NOT_RTSP
+        case av.error.FFmpegError(errno=errno.EINVAL):
+            return "no connection: perhaps the camera redirects to an address that is not RTSP's"
+        case av.error.HTTPBadRequestError():
+            return "the camera refuses the request (400)"
+        case av.error.HTTPClientError():
+            return "the camera refuses the request (a status from 402 to 499)"  # FFmpeg does not tell which
+        case av.error.HTTPServerError():
+            return "the camera cannot send at the moment (a status from 500 to 599)"
+        case _:
+            return f"no connection ({reason_of(error).lower()})"
+
+
+def _url(address: Address) -> str:
+    """The URL with the credentials, which FFmpeg decodes."""
+    if address.user is None:
+        return address.url
+    scheme, rest = address.url.split("://", 1)
+    return f"{scheme}://{quote(address.user, safe='')}:{quote(address.password, safe='')}@{rest}"
 
 
 def with_size(jpeg: bytes, size: tuple[int, int]) -> bytes:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from itertools import islice
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from cameras.access import Access
@@ -22,7 +25,9 @@ from mjpeg_restore.sources.live.connection import Capture
 from mjpeg_restore.sources.live.rtsp import RtspConnection, with_size
 from mjpeg_restore.sources.live.settings import LiveSettings
 from tests.jpeg.pictures import encode, oracle
+from tests.lacking import needs_openssl
 from tests.patience import PATIENCE
+from tests.sources.live.http_servers import self_signed
 from tests.streams import decoded
 
 pytestmark = pytest.mark.network
@@ -179,7 +184,80 @@ def test_refusals_are_told_apart_and_name_no_password(rewrite: Callable[[str], s
         list(connection(rewrite(camera.url)).pictures())
     assert type(refused.value) is SourceError
     assert not re.search("admin|secret|wrong", str(refused.value))
-    assert refused.value.__suppress_context__  # FFmpeg's error holds the URL
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None  # FFmpeg's error holds the URL
+
+
+def moved_from(camera: RtspCamera) -> str:
+    return camera.url.replace("//", "//admin:secret@").replace("video", "old")
+
+
+@pytest.mark.parametrize("scheme", ["basic", "digest"])
+def test_redirects_on_the_same_server_keep_the_password(scheme: Literal["basic", "digest"]) -> None:
+    with RtspCamera(fps=FAST, count=3, access=Access("admin", "secret", scheme)) as camera:
+        camera.moved = camera.url
+        assert numbers(list(connection(moved_from(camera)).pictures())) == [0, 1, 2]
+
+
+def test_redirects_to_another_server_do_not_take_the_password_along() -> None:
+    with RtspCamera(access=Access("admin", "secret")) as camera, RtspCamera(fps=FAST, count=3) as other:
+        camera.moved = other.url
+        assert numbers(list(connection(moved_from(camera)).pictures())) == [0, 1, 2]
+        assert any("authorization" in request.headers for request in camera.requests)
+        assert other.requests and not any("authorization" in request.headers for request in other.requests)
+
+
+def test_another_server_that_asks_for_the_password_does_not_get_it() -> None:
+    with RtspCamera() as camera, RtspCamera(fps=FAST, count=3, access=Access("admin", "secret")) as other:
+        camera.moved = other.url
+        with pytest.raises(
+            SourceError, match=r"redirects to another server, which gets no password; \S+ asks"
+        ) as error:
+            list(connection(moved_from(camera)).pictures())
+        assert type(error.value) is SourceError and "secret" not in str(error.value)
+        assert other.requests and not any("authorization" in request.headers for request in other.requests)
+
+
+@pytest.mark.parametrize(
+    ("location", "why"),
+    [
+        ("file:///etc/passwd", "redirects to file:, which is refused: only rtsp and rtsps are followed"),
+        ("http://127.0.0.1/video", "redirects to http:, which is refused"),
+        ("", "redirects without saying where to"),
+        ("rtsp://:0/", "redirects to an impossible address"),
+        (None, "redirects more than 10 times"),
+    ],
+)
+def test_redirects_that_are_refused(location: str | None, why: str) -> None:
+    with RtspCamera() as camera:
+        camera.moved = camera.url.replace("video", "old") if location is None else location
+        with pytest.raises(SourceError, match=why):
+            list(connection(moved_from(camera)).pictures())
+
+
+def test_a_wrong_password_is_told_once() -> None:
+    with RtspCamera(access=Access("admin", "secret")) as camera:
+        with pytest.raises(SourceError, match="refuses the user name or the password"):
+            list(connection(camera.url.replace("//", "//admin:wrong@")).pictures())
+        assert sum("authorization" in request.headers for request in camera.requests) == 1
+
+
+@pytest.mark.parametrize("user", ["", "admin:secret@"])
+def test_a_camera_that_never_answers(user: str) -> None:
+    words = r"nothing came for 0\.3 s" if user else None
+    with RtspCamera(mute=True) as camera, pytest.raises(ConnectionFailed, match=words):
+        list(connection(camera.url.replace("//", f"//{user}"), QUICK).pictures())
+
+
+@needs_openssl
+def test_a_certificate_that_is_not_to_be_trusted(tmp_path: Path) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(self_signed(tmp_path))
+    with RtspCamera(fps=FAST, count=3, tls=tls, access=Access("admin", "secret")) as camera:
+        url = camera.url.replace("//", "//admin:secret@")
+        with pytest.raises(SourceError, match=r"the certificate is not to be trusted .*verify_tls=False"):
+            list(connection(url).pictures())
+        assert not camera.requests
+        assert numbers(list(connection(url, LiveSettings(verify_tls=False)).pictures())) == [0, 1, 2]
 
 
 def test_nobody_listens() -> None:
@@ -198,6 +276,30 @@ def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
         list(connection("rtsp://no-such-camera.invalid/").pictures())
 
 
+@pytest.mark.parametrize("method", ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("400 Bad Request", r"the camera refuses the request \(400\)"),
+        ("454 Session Not Found", r"the camera refuses the request \(a status from 402 to 499\)"),
+        ("503 Service Unavailable", r"the camera cannot send at the moment \(a status from 500 to 599\)"),
+        ("nonsense", "the camera does not answer, or not as RTSP"),
+        (None, "the camera does not answer, or not as RTSP"),
+    ],
+)
+def test_other_refusals_may_pass(method: str, status: str | None, words: str) -> None:
+    with RtspCamera(fps=FAST, count=1) as camera, pytest.raises(ConnectionFailed, match=f"video: {words}$"):
+        camera.statuses[method] = status
+        captures(camera)
+
+
+@pytest.mark.parametrize("location", ["", "file:///etc/passwd"])
+def test_redirects_that_ffmpeg_cannot_follow(location: str) -> None:
+    with RtspCamera() as camera, pytest.raises(ConnectionFailed, match="perhaps the camera redirects"):
+        camera.moved = location
+        list(connection(camera.url.replace("video", "old")).pictures())
+
+
 def test_a_server_of_another_kind() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=answer_http, args=(server,))
@@ -212,11 +314,6 @@ def answer_http(server: socket.socket) -> None:
     with client:
         client.recv(4096)
         client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-
-def test_a_camera_that_never_answers() -> None:
-    with RtspCamera(mute=True) as camera, pytest.raises(ConnectionFailed):
-        captures(camera, QUICK)
 
 
 @pytest.mark.parametrize("number", [0, 3])
