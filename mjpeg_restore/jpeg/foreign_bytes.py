@@ -75,7 +75,7 @@ def foreign_mcu(data: bytes, scan: Scan, walk: Walk, first: int, expected: int) 
 
     Args:
         data: the picture.
-        scan: its only scan.
+        scan: one of its scans.
         walk: the MCUs between the markers.
         first: number of the first of these MCUs within the scan.
         expected: how many MCUs of the picture lie between the markers.

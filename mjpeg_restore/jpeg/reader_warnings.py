@@ -1,7 +1,7 @@
 """Damage by the reader's warnings (S1, S2, S9, P2).
 
 The warnings of libjpeg tell whether a picture is suspected of damage. In pictures whose scans cannot be walked
-(progressive, arithmetic, several scans, no native walk) they also tell the first damaged row; in the others
+(progressive, arithmetic, no native walk) or are not complete they also tell the first damaged row; in the others
 `diagnosis.py` finds it.
 """
 

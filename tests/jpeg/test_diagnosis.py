@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pictures import SAMPLINGS, encode, encode_pixels, scan_span, scene, segment
+from pictures import SAMPLINGS, encode, encode_pixels, encode_scans, scan_span, scene, segment
 from PIL import Image, ImageDraw
 
 from mjpeg_restore.frames import CodedPicture
@@ -192,6 +192,36 @@ def test_everything_above_the_row_is_exact(
     assert detected
 
 
+@needs_native_reader
+@pytest.mark.parametrize("restarts", [0, 30])
+@pytest.mark.parametrize("kind", [lost, doubled])
+def test_everything_above_the_row_is_exact_with_a_scan_for_each_component(
+    kind: Callable[[bytes, int, int, random.Random], bytes], restarts: int
+) -> None:
+    data = encode_scans(quality=75, restart_marker_blocks=restarts)
+    whole, rng = read(data), random.Random(restarts)
+    scans = entropy.find_scans(data, scan(data))
+    assert whole.damage is None
+    for one in scans:
+        for at in (rng.randrange(one.start + 20, one.stop - 340) for _ in range(8)):
+            picture = read(kind(data, at, 300, rng))
+            wrong = first_wrong_row(picture, whole)
+            assert wrong is not None
+            assert picture.damage is not None, at
+            assert picture.damage.first_bad_row <= wrong, at
+
+
+@needs_native_reader
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_s2_a_picture_that_is_cut_off_in_its_last_scan_keeps_its_exact_row(end: bytes) -> None:
+    data = encode_scans()
+    whole, last = read(data), entropy.find_scans(data, scan(data))[-1]
+    for part in (0.2, 0.5, 0.8):
+        picture = read(data[: last.start + int((last.stop - last.start) * part)] + end)
+        assert picture.damage is not None
+        assert picture.damage.first_bad_row == first_wrong_row(picture, whole)
+
+
 HEADS = [
     b"\r\n--boundary\r\nContent-Type: image/jpeg\r\nContent-Length: 12345\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=x\r\n\r\n",
@@ -290,6 +320,17 @@ def test_sound_pictures_are_not_damaged(name: str, sampling: str, optimize: bool
         data = coded(DRAWN[name], sampling, quality=quality, optimize=optimize, restart_marker_blocks=restarts)
         for where, packet in surroundings(data).items():
             assert read(packet).damage is None, (quality, where)
+
+
+@pytest.mark.parametrize("restarts", [0, 7])
+def test_sound_pictures_with_a_scan_for_each_component_are_not_damaged(restarts: int, either_reader: str) -> None:
+    for quality in (1, 20, 50, 95):
+        data = encode_scans(quality=quality, restart_marker_blocks=restarts)
+        for where, packet in surroundings(data).items():
+            assert read(packet).damage is None, (quality, where)
+        for one in entropy.find_scans(data, scan(data)):
+            for extra in (bytes(8), b"\xff" * 8, noise(3, random.Random(1))):
+                assert read(data[: one.stop] + extra + data[one.stop :]).damage is None, (quality, extra)
 
 
 @pytest.mark.parametrize("sampling", ["gray", "4:2:2", "4:2:0"])
