@@ -176,11 +176,12 @@ def _examine(
     if corrected is not None:
         with suppress(ValueError):
             contents, picture = _read_one(corrected), corrected
-            walked = _walk(picture, entropy.find_scans(picture, header), header)
+            scans = entropy.find_scans(picture, header)
+            walked = _walk(picture, scans, header)
     if walked and is_complete(contents):
         return contents, _topmost_damage(picture, header, walked, contents)
     end_known = _end(data, header) < header.end - 2 or not header.has_eoi
-    return contents, damage_by_warnings(header, contents, picture, end_known=end_known)
+    return contents, damage_by_warnings(header, contents, picture, scans, end_known=end_known)
 
 
 def _walk(picture: bytes, scans: Sequence[entropy.Scan], header: JpegHeader) -> list[_Walked]:

@@ -342,6 +342,14 @@ def test_sound_progressive_pictures_are_not_damaged(name: str, sampling: str) ->
             assert read(packet).damage is None, (quality, where)
 
 
+@pytest.mark.parametrize("restarts", [0, 20])
+def test_padding_behind_any_scan_of_a_progressive_picture_is_no_damage(restarts: int) -> None:
+    data = encode(quality=80, progressive=True, restart_marker_blocks=restarts)
+    for one in entropy.find_scans(data, scan(data)):
+        for extra in (bytes(3), bytes(8), bytes(40), b"\xff" * 8):
+            assert read(data[: one.stop] + extra + data[one.stop :]).damage is None, (one.offset, extra)
+
+
 @needs_native_reader
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("name", DRAWN)
