@@ -16,7 +16,15 @@ from PIL import Image, ImageDraw
 
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import entropy, read, reader, scan, split
-from tests.lacking import DATA, RECORDINGS, needs_data, needs_native_reader, needs_native_walk, needs_recordings
+from tests.lacking import (
+    DATA,
+    RECORDINGS,
+    needs_data,
+    needs_native_arithmetic,
+    needs_native_reader,
+    needs_native_walk,
+    needs_recordings,
+)
 
 pytestmark = needs_native_walk
 
@@ -101,6 +109,19 @@ def test_p2_an_arithmetic_picture_that_is_cut_off(end: bytes) -> None:
                 # with nothing but EOI, bytes may be missing anywhere
                 assert picture.damage.first_bad_row in ((0,) if end == b"\xff\xd9" else (wrong, wrong - 1))
     assert detected >= 13
+
+
+@needs_native_arithmetic
+def test_p2_text_in_place_of_an_end_takes_none_of_the_arithmetic_code() -> None:
+    """Two bytes in five are printable, as text is."""
+    for seed in range(20):
+        data = encode("4:2:0", (160, 120), seed, flags=["+ARITH_CODE"])
+        whole = read(data)
+        for head in HEADS:
+            for text in (head, head.lstrip()):
+                picture = read(data[:-2] + text)
+                assert picture.damage is None
+                assert first_wrong_row(picture, whole) is None
 
 
 # ---- zeros ----
