@@ -23,6 +23,9 @@ from mjpeg_restore.jpeg.segments import known_tables
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+_Walked = tuple[entropy.Scan, list[entropy.Walk]]
+"""A scan and its MCUs, by restart intervals."""
+
 
 def reader_name() -> str:
     """The library that reads, with its version: "libjpeg-turbo 2.1.5 (native)" or "jpeglib 1.0.2 (fallback)".
@@ -168,23 +171,48 @@ def _examine(
         return contents, None
     picture = bytes(picture)
     scans = entropy.find_scans(picture, header)
-    scan = _walkable(scans, header)
-    walks = entropy.walk(picture, scan) if scan else []
-    corrected = restarts.correct(picture, scan, walks) if scan else restarts.correct_by_count(picture, scans)
+    walked = _walk(picture, scans, header)
+    corrected = restarts.correct(picture, *walked[0]) if len(walked) == 1 else restarts.correct_by_count(picture, scans)
     if corrected is not None:
         with suppress(ValueError):
             contents, picture = _read_one(corrected), corrected
-            scan = _walkable(entropy.find_scans(corrected, header), header)
-            walks = entropy.walk(picture, scan) if scan else []
-    if scan is None:
-        end_known = _end(data, header) < header.end - 2 or not header.has_eoi
-        return contents, damage_by_warnings(header, contents, picture, end_known=end_known)
-    return contents, diagnose(picture, scan, walks, contents.components[0], broken=header.stop != header.end)
+            scans = entropy.find_scans(picture, header)
+            walked = _walk(picture, scans, header)
+    if walked and is_complete(contents):
+        return contents, _topmost_damage(picture, header, walked, contents)
+    end_known = _end(data, header) < header.end - 2 or not header.has_eoi
+    return contents, damage_by_warnings(header, contents, picture, scans, end_known=end_known)
 
 
-def _walkable(scans: Sequence[entropy.Scan], header: JpegHeader) -> entropy.Scan | None:
-    """The scan, if it is the only one of a sequential Huffman-coded picture and can be walked; else None."""
-    if not entropy.available or header.progressive or header.arithmetic or not scans:
-        return None
-    whole = len(scans[0].components) == len(header.factors)
-    return scans[0] if whole and len(scans[0].restarts) <= limits.MAX_RESTARTS else None
+def _walk(picture: bytes, scans: Sequence[entropy.Scan], header: JpegHeader) -> list[_Walked]:
+    """Walk the scans of a sequential Huffman-coded picture, which hold each component once.
+
+    Returns:
+        The scans, in order, and their MCUs; empty where they cannot be walked.
+    """
+    if not entropy.available or header.progressive or header.arithmetic:
+        return []
+    missing = set(range(len(header.factors)))
+    found: list[entropy.Scan] = []
+    for one in scans:
+        if not missing or not missing.issuperset(one.components):
+            break
+        missing.difference_update(one.components)
+        found.append(one)
+    if missing or sum(len(one.restarts) for one in found) > limits.MAX_RESTARTS:
+        return []
+    return [(one, entropy.walk(picture, one)) for one in found]
+
+
+def _topmost_damage(
+    picture: bytes, header: JpegHeader, walked: Sequence[_Walked], contents: reader.Contents
+) -> Diagnosis | None:
+    """The topmost damage of all scans, by normalised factors (C3)."""
+    found: list[Diagnosis] = []
+    for one, walks in walked:
+        broken = header.stop != header.end and one is walked[-1][0]
+        diagnosis = diagnose(picture, one, walks, contents.components, broken=broken)
+        if diagnosis is not None:
+            row = diagnosis.row * one.lines // (8 * header.block_rows_per_mcu)
+            found.append(Diagnosis(row, diagnosis.reason))
+    return min(found, key=lambda diagnosis: diagnosis.row, default=None)

@@ -1,4 +1,4 @@
-"""Finds the first damaged row of a picture by the structure of its entropy-coded data (S2, S9, S11).
+"""Finds the first damaged row of a scan by the structure of its entropy-coded data (S2, S9, S11).
 
 A sound scan holds as many MCUs as the picture, ends with an MCU, and only padding follows. Each deviation has a
 typical cause:
@@ -40,7 +40,7 @@ _FALSE_MARKER: Final = "a marker in the scan that has no place there"
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The damage of a picture."""
+    """The damage of a scan, or of a picture."""
 
     row: int
     """First damaged row of MCUs."""
@@ -48,18 +48,20 @@ class Diagnosis:
     """The cause in words, for the report."""
 
 
-def diagnose(data: bytes, scan: Scan, walks: Sequence[Walk], luma: Component, *, broken: bool) -> Diagnosis | None:
-    """Find the first damage of a picture.
+def diagnose(
+    data: bytes, scan: Scan, walks: Sequence[Walk], components: Sequence[Component], *, broken: bool
+) -> Diagnosis | None:
+    """Find the first damage of a scan.
 
     Args:
         data: the picture.
-        scan: its only scan, which holds all components.
+        scan: one of its scans.
         walks: the MCUs of each restart interval, in order.
-        luma: the first component, as the library read it.
+        components: all of the picture, as the library read them.
         broken: true where a false marker ends the scan (S11).
 
     Returns:
-        The topmost damage, or None for a sound picture.
+        The topmost damage, by the scan's own rows; None for a sound scan.
     """
     interval = scan.restart_interval or scan.mcus
     for index, walk in enumerate(walks):
@@ -75,7 +77,7 @@ def diagnose(data: bytes, scan: Scan, walks: Sequence[Walk], luma: Component, *,
         false_marker = broken if last else not scan.restart_interval
         reason = _reason(data, walk, expected, last=last, false_marker=false_marker)
         if reason is not None:
-            return Diagnosis(_row(scan, walk, first, reason, luma), reason)
+            return Diagnosis(_row(scan, walk, first, reason, components), reason)
         if not last and data[walk.stop + 1] & 7 != index % 8:
             # If the numbers of the markers do not count up, they do not show which interval is missing.
             row = (first + interval) // scan.wide if _count_up(data, scan) else 0
@@ -112,17 +114,19 @@ def _reason(data: bytes, walk: Walk, expected: int, *, last: bool, false_marker:
     return _DOUBLED if more_mcus or len(rest) >= many else None
 
 
-def _row(scan: Scan, walk: Walk, first: int, reason: str, luma: Component) -> int:
+def _row(scan: Scan, walk: Walk, first: int, reason: str, components: Sequence[Component]) -> int:
     """The first row that may be damaged, by the reason, in data that begin with MCU `first`."""
     if reason == _CUT:
         return (first + walk.mcus) // scan.wide
     if scan.restart_interval:
         return first // scan.wide
+    if len(scan.components) < len(components):  # its rows hold too few blocks for the margins below
+        return 0
     if reason == _FALSE_MARKER:  # a flipped bit: longer garbage would have ended with an impossible code
         return max(0, walk.mcus // scan.wide - 2)
     if reason == _GARBAGE:  # an impossible code comes within two rows of garbage, seldom later
         return max(0, walk.mcus // scan.wide - MARGIN)
-    return first_displaced(luma, scan, walk.mcus)
+    return first_displaced(components[0], scan, walk.mcus)
 
 
 def _count_up(data: bytes, scan: Scan) -> bool:

@@ -52,6 +52,8 @@ class Scan:
     """MCUs down."""
     wide: int
     """MCUs across."""
+    lines: int
+    """Lines of the picture in a row of MCUs."""
     restart_interval: int
     """MCUs between two restart markers, by DRI; 0: none."""
     restarts: tuple[int, ...]
@@ -143,7 +145,7 @@ def _scan(
     kinds = sorted({name for pair in used for name in pair}) if walkable else []
     if not components or len(components) < len(selectors) or not huffman.keys() >= {*kinds}:
         return None
-    high, wide, blocks = _grid(header, components)
+    high, wide, lines, blocks = _grid(header, components)
     layout = [name for pair, count in zip(used, blocks, strict=True) for _ in range(count) for name in pair]
     return Scan(
         offset=sos.offset,
@@ -152,6 +154,7 @@ def _scan(
         components=components,
         high=high,
         wide=wide,
+        lines=lines,
         restart_interval=interval,
         restarts=tuple(match.start() for match in _RESTART.finditer(data, sos.end, stop)),
         tables=tuple(huffman[name] for name in kinds),
@@ -163,12 +166,12 @@ def _tables_of(body: bytes) -> dict[int, bytes]:
     return {table.name: table.body[1:] for table in tables_in(DHT, body) if table.whole}
 
 
-def _grid(header: JpegHeader, components: tuple[int, ...]) -> tuple[int, int, list[int]]:
-    """MCUs down, MCUs across, and the blocks of each component in an MCU (T.81, A.2)."""
+def _grid(header: JpegHeader, components: tuple[int, ...]) -> tuple[int, int, int, list[int]]:
+    """MCUs down, MCUs across, lines in an MCU, and the blocks of each component in it (T.81, A.2)."""
     h_max, v_max = largest_factors(header.factors)
     if len(components) == 1:
         h, v = header.factors[components[0]]
         lines, columns = -(-header.height * v // v_max), -(-header.width * h // h_max)
-        return -(-lines // 8), -(-columns // 8), [1]
+        return -(-lines // 8), -(-columns // 8), 8 * v_max // v, [1]
     blocks = [h * v for h, v in (header.factors[part] for part in components)]
-    return -(-header.height // (8 * v_max)), -(-header.width // (8 * h_max)), blocks
+    return -(-header.height // (8 * v_max)), -(-header.width // (8 * h_max)), 8 * v_max, blocks

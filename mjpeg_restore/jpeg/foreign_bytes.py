@@ -22,6 +22,8 @@ _LINE_END: Final = b"\r\n"
 _TEXT: Final = re.compile(rb"\r\n[\r\n\x20-\x7e]{14}")
 """The header of a multipart part or of an HTTP response; random bytes match once in 50 billion."""
 _PRINTABLE: Final = re.compile(rb"[\r\n\x20-\x7e]*\Z")
+_LINE_START: Final = re.compile(rb"(?:--|HTTP/|(?i:content-))[\r\n\x20-\x7e]*\Z")
+"""A boundary, a status line or a header, up to the end of its line."""
 _PIECE: Final = 1 << 16
 """Bytes that are searched for line ends at a time: if there are many, so are their offsets."""
 _LONGEST_LINE: Final = 256
@@ -40,20 +42,27 @@ def has_foreign_bytes(data: bytes, start: int, stop: int) -> bool:
 
 
 def foreign_offset(data: bytes, start: int, stop: int) -> int:
-    """Offset of the first foreign bytes in a scan, or `stop`."""
+    """Offset of the first foreign bytes in a scan, or `stop`.
+
+    Printable bytes in front of a line end may be the scan's own; they are foreign where a line of text begins in them.
+    """
     zeros = data.find(_ZEROS, start, stop)
-    return min(_text_offset(data, start, stop), zeros if zeros >= 0 else stop)
+    end = _line_end(data, start, stop)
+    line = _LINE_START.search(data, max(start, end - _LONGEST_LINE), end) if end < stop else None
+    return min(line.start() if line else end, zeros if zeros >= 0 else stop)
 
 
 def _text_offset(data: bytes, start: int, stop: int) -> int:
-    """Offset of the first line of text, or `stop`."""
-    found = next(
-        filter(None, (_TEXT.match(data, at, stop) for at in _line_ends(data, start, min(stop, len(data))))), None
-    )
-    if found is None:
-        return stop
-    line = _PRINTABLE.search(data, max(start, found.start() - _LONGEST_LINE), found.start())
-    return line.start() if line else found.start()
+    """Offset of the first line of text, with all printable bytes in front of its end; or `stop`."""
+    end = _line_end(data, start, stop)
+    line = _PRINTABLE.search(data, max(start, end - _LONGEST_LINE), end) if end < stop else None
+    return line.start() if line else end
+
+
+def _line_end(data: bytes, start: int, stop: int) -> int:
+    """Offset of the first line end that text follows, or `stop`."""
+    ends = _line_ends(data, start, min(stop, len(data)))
+    return next((at for at in ends if _TEXT.match(data, at, stop)), stop)
 
 
 def _line_ends(data: bytes, start: int, stop: int) -> Iterator[int]:
@@ -75,7 +84,7 @@ def foreign_mcu(data: bytes, scan: Scan, walk: Walk, first: int, expected: int) 
 
     Args:
         data: the picture.
-        scan: its only scan.
+        scan: one of its scans.
         walk: the MCUs between the markers.
         first: number of the first of these MCUs within the scan.
         expected: how many MCUs of the picture lie between the markers.

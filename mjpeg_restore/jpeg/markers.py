@@ -28,6 +28,7 @@ from mjpeg_restore.jpeg.segments import (
     Segment,
     find_marker,
     find_start,
+    following_start,
     known_tables,
     segments,
     tables_in,
@@ -75,7 +76,7 @@ def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int 
         for segment in segments(data, start):
             count = _counted(count, segment.offset)
             picture.take(segment)
-        start = find_start(data, picture.end)
+        start = following_start(data, picture.end, in_header=not picture.scans and not picture.has_eoi)
         if picture.scans or start < 0:  # a doubled SOI, or tables alone, are not a picture yet
             return picture.header()
         count = _counted(count, start)

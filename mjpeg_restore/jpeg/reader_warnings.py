@@ -1,23 +1,25 @@
 """Damage by the reader's warnings (S1, S2, S9, P2).
 
 The warnings of libjpeg tell whether a picture is suspected of damage. In pictures whose scans cannot be walked
-(progressive, arithmetic, several scans, no native walk) they also tell the first damaged row; in the others
+(progressive, arithmetic, no native walk) or are not complete they also tell the first damaged row; in the others
 `diagnosis.py` finds it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
 from mjpeg_restore.jpeg import reader
 from mjpeg_restore.jpeg.diagnosis import Diagnosis
-from mjpeg_restore.jpeg.entropy import entropy_offset
+from mjpeg_restore.jpeg.entropy import Scan, entropy_offset
 from mjpeg_restore.jpeg.foreign_bytes import has_foreign_bytes, is_padding
 from mjpeg_restore.jpeg.header import JpegHeader
 from mjpeg_restore.jpeg.sampling import largest_factors
+from mjpeg_restore.jpeg.segments import EOI
 
 DAMAGE: Final = frozenset({"HIT_MARKER", "HUFF_BAD_CODE", "ARITH_BAD_CODE", "MUST_RESYNC", "DATA_ENDED"})
 """Names of the warnings that the library, or the native reader (DATA_ENDED), gives where it cannot go on decoding."""
@@ -51,7 +53,7 @@ def is_complete(contents: reader.Contents) -> bool:
 
 
 def damage_by_warnings(
-    header: JpegHeader, contents: reader.Contents, picture: bytes, *, end_known: bool
+    header: JpegHeader, contents: reader.Contents, picture: bytes, scans: Sequence[Scan], *, end_known: bool
 ) -> Diagnosis | None:
     """The damage of a picture whose scans cannot be walked.
 
@@ -59,6 +61,7 @@ def damage_by_warnings(
         header: of the picture.
         contents: the library's coefficients and warnings.
         picture: the bytes that the library read.
+        scans: the scans in them.
         end_known: true where `picture` ends where its own data end, so that the row in which they end is damaged.
     """
     bad = [warning for warning in contents.warnings if warning.name in DAMAGE]
@@ -66,11 +69,11 @@ def damage_by_warnings(
     # progressive picture that an encoder ended with EOI before its last refinement.
     if not is_complete(contents) and not (header.progressive and header.has_eoi):
         return Diagnosis(0, bad[0].text if bad else "a scan is missing")
-    if header.progressive and (bad or _is_displaced(contents, picture)):
+    if header.progressive and (bad or _is_displaced(contents, picture, scans)):
         # Each scan holds a part of all rows, and a warning names the row at which its own scan stopped.
         return Diagnosis(0, bad[0].text if bad else "bytes stand in a scan that do not belong there")
     if header.arithmetic:
-        return _arithmetic_damage(header, contents, picture, end_known=end_known)
+        return _arithmetic_damage(header, contents, picture, scans, end_known=end_known)
     if not bad:
         return None
     row = _mcu_row(header, min(warning.row for warning in bad))
@@ -83,7 +86,7 @@ def _mcu_row(header: JpegHeader, row: int) -> int:
 
 
 def _arithmetic_damage(
-    header: JpegHeader, contents: reader.Contents, picture: bytes, *, end_known: bool
+    header: JpegHeader, contents: reader.Contents, picture: bytes, scans: Sequence[Scan], *, end_known: bool
 ) -> Diagnosis | None:
     """P2: the damage of an arithmetic-coded picture, by the row in which its data end.
 
@@ -93,7 +96,7 @@ def _arithmetic_damage(
     stopped = rows.get("DATA_ENDED", _NEVER)  # the rows below were not decoded
     end, bad = min(rows.get("JPEG_EOF", _NEVER), stopped), rows.get("ARITH_BAD_CODE", _NEVER)
     # Behind the end of the data any code may be decoded; rows of different scans cannot be compared.
-    if bad < end or (bad < _NEVER and header.progressive) or _is_displaced(contents, picture):
+    if bad < end or (bad < _NEVER and header.progressive) or _is_displaced(contents, picture, scans):
         return Diagnosis(0, "the arithmetic code is broken")
     row = _mcu_row(header, end)
     # Data that end in the last row may lack nothing but EOI (S1).
@@ -112,15 +115,28 @@ def _has_detail_below(contents: reader.Contents, row: int, rows: int) -> bool:
     return found > blocks // _DETAIL
 
 
-def _is_displaced(contents: reader.Contents, picture: bytes) -> bool:
-    """Whether the end of a scan was displaced: more than padding follows its last block, or padding was decoded."""
-    for warning in contents.warnings:
-        found = _EXTRANEOUS.search(warning.text)
-        if warning.name == "EXTRANEOUS_DATA" and found:
-            marker = bytes([0xFF, int(found[2], 16)])
-            end = len(picture) - 2 * picture.endswith(b"\xff\xd9")  # without an EOI the library inserts one
-            at = end if marker == b"\xff\xd9" else picture.rfind(marker)
-            rest = int(found[1])
-            zeros = at - len(picture[:at].rstrip(b"\0"))
-            return not is_padding(picture[max(0, at - rest) : at]) or zeros - rest > _ZEROS_DECODED
-    return False
+def _is_displaced(contents: reader.Contents, picture: bytes, scans: Sequence[Scan]) -> bool:
+    """Whether the end of a scan was displaced: more than padding follows its last block, or padding was decoded.
+
+    The library tells how many bytes it left unread and the marker behind them: one of several of its kind, or one
+    further on. So the bytes are padding if there is as much of it at any place, as no scan ends like that by itself.
+    """
+    found = next((_EXTRANEOUS.search(each.text) for each in contents.warnings if each.name == "EXTRANEOUS_DATA"), None)
+    if found is None:
+        return False
+    rest, marker = int(found[1]), int(found[2], 16)
+    decoded = rest + _ZEROS_DECODED
+    named: list[bool] = []
+    others: list[bool] = []
+    for start, stop in _spans(scans):
+        if stop - start >= rest and is_padding(picture[stop - rest : stop]):
+            following = picture[stop + 1] if stop < len(picture) else EOI  # the library inserts a missing one
+            was_decoded = stop - start > decoded and not any(picture[stop - decoded - 1 : stop])
+            (named if following == marker else others).append(was_decoded)
+    return all(named or others)
+
+
+def _spans(scans: Sequence[Scan]) -> Iterator[tuple[int, int]]:
+    """Start and end of the entropy-coded data between markers."""
+    for scan in scans:
+        yield from zip((scan.start, *(at + 2 for at in scan.restarts)), (*scan.restarts, scan.stop), strict=True)

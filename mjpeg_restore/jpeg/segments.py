@@ -98,6 +98,21 @@ def segments(data: bytes | bytearray, start: int) -> Iterator[Segment]:
         position = segment.end
 
 
+def following_start(data: bytes | bytearray, end: int, *, in_header: bool) -> int:
+    """Offset of the SOI of the picture behind another one, or -1.
+
+    Args:
+        data: holds both.
+        end: end of the first picture's last complete segment.
+        in_header: true where `segments` found neither a scan nor EOI in the first picture. If the data then end within
+            a segment, nothing follows, and what looks like a picture is the thumbnail that this segment holds (H4).
+            Behind a scan such a segment may be a flipped bit (S11), and the next picture may follow.
+    """
+    if in_header and next_segment(data, end) is None:
+        return -1
+    return find_start(data, end)
+
+
 _NAMES: Final = {DQT: frozenset(range(4)), DHT: frozenset({*range(4), *range(16, 20)})}
 """Names of the tables to which a picture can refer: four of each kind."""
 
@@ -172,12 +187,13 @@ def loose_tables(data: bytes) -> bytes:
     found: list[bytes] = []
     start = find_start(data)
     while start >= 0:
-        end = start + 2
+        end, markers = start + 2, set[int]()
         for segment in segments(data, start):
             end = segment.end
+            markers.add(segment.marker)
             if segment.marker in (DQT, DHT):
                 found.append(data[segment.offset : end])
-        start = find_start(data, end)
+        start = following_start(data, end, in_header=not {SOS, EOI} & markers)
     return known_tables(b"", b"".join(found))
 
 

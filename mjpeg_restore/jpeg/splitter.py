@@ -13,6 +13,7 @@ from mjpeg_restore.jpeg.segments import (
     defines_only_tables,
     find_marker,
     find_start,
+    following_start,
     next_segment,
     segments,
 )
@@ -137,7 +138,7 @@ def split(data: Buffer) -> Iterator[tuple[int, int]]:
         for segment in segments(data, start):
             end = segment.end
             markers.add(segment.marker)
-        following = find_start(data, end)
+        following = following_start(data, end, in_header=not {SOS, EOI} & markers)
         if EOI not in markers:  # S1: the picture ends where the next one begins, or with the data
             end = following if following >= 0 else len(data)
         first = front if front >= 0 and start - front <= MAX_FRONT_BYTES else start

@@ -52,6 +52,29 @@ def encode_pixels(pixels: NDArray[np.uint8], sampling: str = "4:2:0", **options:
     return buffer.getvalue()
 
 
+def encode_scans(size: tuple[int, int] = (320, 240), seed: int = 0, **options: Any) -> bytes:
+    """A baseline JPEG in 4:2:0, of even width and height, with a scan for each component; `options` as for `encode`.
+
+    The scan of a grey picture is that of a component.
+    """
+    width, height = size
+    grey = [
+        encode("gray", extent, seed + part, **options)
+        for part, extent in enumerate([size, *[(width // 2, height // 2)] * 2])
+    ]
+    *front, _, _ = segments(grey[0], 0)
+    pieces = [b"\xff\xd8"]
+    for found in front:
+        body = grey[0][found.body : found.end]
+        if found.marker in SOF:
+            body = body[:5] + bytes([3, 1, 0x22, 0, 2, 0x11, 0, 3, 0x11, 0])
+        pieces.append(segment(found.marker, body))
+    for name, picture in enumerate(grey, 1):
+        start, stop = scan_span(picture)
+        pieces += [segment(SOS, bytes([1, name, 0, 0, 63, 0])), picture[start:stop]]
+    return b"".join([*pieces, b"\xff\xd9"])
+
+
 def _encode_with_jpeglib(
     pixels: NDArray[np.uint8],
     sampling: str,

@@ -11,12 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pictures import SAMPLINGS, encode, encode_pixels, scan_span, scene, segment
+from pictures import SAMPLINGS, encode, encode_pixels, encode_scans, scan_span, scene, segment
 from PIL import Image, ImageDraw
 
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import entropy, read, reader, scan, split
-from tests.lacking import DATA, RECORDINGS, needs_data, needs_native_reader, needs_native_walk, needs_recordings
+from tests.lacking import (
+    DATA,
+    RECORDINGS,
+    needs_data,
+    needs_native_arithmetic,
+    needs_native_reader,
+    needs_native_walk,
+    needs_recordings,
+)
 
 pytestmark = needs_native_walk
 
@@ -101,6 +109,19 @@ def test_p2_an_arithmetic_picture_that_is_cut_off(end: bytes) -> None:
                 # with nothing but EOI, bytes may be missing anywhere
                 assert picture.damage.first_bad_row in ((0,) if end == b"\xff\xd9" else (wrong, wrong - 1))
     assert detected >= 13
+
+
+@needs_native_arithmetic
+def test_p2_text_in_place_of_an_end_takes_none_of_the_arithmetic_code() -> None:
+    """Two bytes in five are printable, as text is."""
+    for seed in range(20):
+        data = encode("4:2:0", (160, 120), seed, flags=["+ARITH_CODE"])
+        whole = read(data)
+        for head in HEADS:
+            for text in (head, head.lstrip()):
+                picture = read(data[:-2] + text)
+                assert picture.damage is None
+                assert first_wrong_row(picture, whole) is None
 
 
 # ---- zeros ----
@@ -190,6 +211,36 @@ def test_everything_above_the_row_is_exact(
         detected += 1
         assert wrong is None or picture.damage.first_bad_row <= wrong
     assert detected
+
+
+@needs_native_reader
+@pytest.mark.parametrize("restarts", [0, 30])
+@pytest.mark.parametrize("kind", [lost, doubled])
+def test_everything_above_the_row_is_exact_with_a_scan_for_each_component(
+    kind: Callable[[bytes, int, int, random.Random], bytes], restarts: int
+) -> None:
+    data = encode_scans(quality=75, restart_marker_blocks=restarts)
+    whole, rng = read(data), random.Random(restarts)
+    scans = entropy.find_scans(data, scan(data))
+    assert whole.damage is None
+    for one in scans:
+        for at in (rng.randrange(one.start + 20, one.stop - 340) for _ in range(8)):
+            picture = read(kind(data, at, 300, rng))
+            wrong = first_wrong_row(picture, whole)
+            assert wrong is not None
+            assert picture.damage is not None, at
+            assert picture.damage.first_bad_row <= wrong, at
+
+
+@needs_native_reader
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_s2_a_picture_that_is_cut_off_in_its_last_scan_keeps_its_exact_row(end: bytes) -> None:
+    data = encode_scans()
+    whole, last = read(data), entropy.find_scans(data, scan(data))[-1]
+    for part in (0.2, 0.5, 0.8):
+        picture = read(data[: last.start + int((last.stop - last.start) * part)] + end)
+        assert picture.damage is not None
+        assert picture.damage.first_bad_row == first_wrong_row(picture, whole)
 
 
 HEADS = [
@@ -292,6 +343,17 @@ def test_sound_pictures_are_not_damaged(name: str, sampling: str, optimize: bool
             assert read(packet).damage is None, (quality, where)
 
 
+@pytest.mark.parametrize("restarts", [0, 7])
+def test_sound_pictures_with_a_scan_for_each_component_are_not_damaged(restarts: int, either_reader: str) -> None:
+    for quality in (1, 20, 50, 95):
+        data = encode_scans(quality=quality, restart_marker_blocks=restarts)
+        for where, packet in surroundings(data).items():
+            assert read(packet).damage is None, (quality, where)
+        for one in entropy.find_scans(data, scan(data)):
+            for extra in (bytes(8), b"\xff" * 8, noise(3, random.Random(1))):
+                assert read(data[: one.stop] + extra + data[one.stop :]).damage is None, (quality, extra)
+
+
 @pytest.mark.parametrize("sampling", ["gray", "4:2:2", "4:2:0"])
 @pytest.mark.parametrize("name", DRAWN)
 def test_sound_progressive_pictures_are_not_damaged(name: str, sampling: str) -> None:
@@ -299,6 +361,14 @@ def test_sound_progressive_pictures_are_not_damaged(name: str, sampling: str) ->
         data = coded(DRAWN[name], sampling, quality=quality, progressive=True)
         for where, packet in surroundings(data).items():
             assert read(packet).damage is None, (quality, where)
+
+
+@pytest.mark.parametrize("restarts", [0, 20])
+def test_padding_behind_any_scan_of_a_progressive_picture_is_no_damage(restarts: int) -> None:
+    data = encode(quality=80, progressive=True, restart_marker_blocks=restarts)
+    for one in entropy.find_scans(data, scan(data)):
+        for extra in (bytes(3), bytes(8), bytes(40), b"\xff" * 8):
+            assert read(data[: one.stop] + extra + data[one.stop :]).damage is None, (one.offset, extra)
 
 
 @needs_native_reader

@@ -26,7 +26,7 @@ from PIL import Image
 from mjpeg_restore.errors import BadJpeg, JpegError, TooLarge, UnsupportedJpeg
 from mjpeg_restore.frames import CodedPicture, Sampling
 from mjpeg_restore.jpeg import entropy, estimate_quality, read, repair, scan, split
-from mjpeg_restore.jpeg.segments import APP0, COM, DHT, DNL, DQT, EOI, SOS, segments
+from mjpeg_restore.jpeg.segments import APP0, COM, DHT, DNL, DQT, EOI, SOS, loose_tables, segments
 from mjpeg_restore.jpeg.tables import STANDARD_DHT
 from tests.lacking import needs_native_reader
 
@@ -95,6 +95,17 @@ def test_h4_thumbnail_in_exif_is_not_a_picture() -> None:
     nested = insert(data, exif(1, thumbnail=encode(size=(32, 24))))
     assert list(split(nested)) == [(0, len(nested))]
     assert_same(read(nested), read(data))
+
+
+def test_h4_a_thumbnail_does_not_replace_a_picture_that_ends_within_it() -> None:
+    thumbnail = exif(1, thumbnail=encode(size=(32, 24)) + bytes(20))
+    nested = insert(encode(), thumbnail)
+    too_long = nested.replace(thumbnail[:4], b"\xff\xe1\xff\xff")
+    for broken in (nested[: nested.index(thumbnail) + len(thumbnail) - 10], too_long):
+        with pytest.raises(BadJpeg, match="breaks off before its first scan"):
+            read(broken)
+        assert not list(split(broken))
+        assert not loose_tables(broken)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
