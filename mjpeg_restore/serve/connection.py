@@ -16,7 +16,7 @@ try:
     from fcntl import ioctl
     from termios import TIOCOUTQ
 except ImportError:  # Windows
-    ioctl = None
+    ioctl, TIOCOUTQ = None, 0
 
 _LOOKS = 10
 """Looks at a client in the time in which it has to take something."""

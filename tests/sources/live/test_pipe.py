@@ -77,7 +77,8 @@ def test_pictures_are_stamped_as_they_arrive(dialect: str) -> None:
     assert source.info.origin == "arrival"
     for before, after in pairwise(packets):
         assert before.arrived and after.arrived
-        assert begun < before.arrived < after.arrived < time.monotonic()
+        # A machine that pauses reads two pictures at once.
+        assert begun < before.arrived <= after.arrived < time.monotonic()
         assert abs(float(after.time - before.time) - (after.arrived - before.arrived)) < 0.001
     for packet, written in zip(packets, writer.written, strict=True):
         assert packet.arrived and packet.arrived >= written
