@@ -13,10 +13,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from mjpeg_restore.serve.streams import TRANSPORT
 
 try:
-    from fcntl import ioctl
-    from termios import TIOCOUTQ
+    import fcntl
+    import termios
 except ImportError:  # Windows
-    ioctl, TIOCOUTQ = None, 0
+    fcntl = termios = None
 
 _LOOKS = 10
 """Looks at a client in the time in which it has to take something."""
@@ -116,9 +116,9 @@ def unacknowledged(transport: asyncio.Transport) -> int:
     asyncio sees only when the socket has room for more, which a slow client may not make in a minute.
     """
     connected = transport.get_extra_info("socket")
-    if ioctl is None or connected is None:
+    if fcntl is None or termios is None or connected is None:
         return 0
     try:
-        return int.from_bytes(ioctl(connected.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
+        return int.from_bytes(fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
     except OSError:  # macOS tells it of terminals alone; or the socket is closed
         return 0
