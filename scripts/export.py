@@ -1,6 +1,6 @@
 """Export a model's training runs as ONNX graphs, and write its entry of the manifest.
 
-python scripts/export.py --model stream            # from runs/stream/rounded/checkpoint.pt
+python scripts/export.py --model stream            # from runs/stream/STAGE/checkpoint.pt
 python scripts/export.py --model l4                # from runs/l4/STAGE/checkpoint.pt; other networks stay as shipped
 python scripts/export.py --model decode            # has nothing to train
 python scripts/export.py --model l4 --stage q10-sobel    # used by no model: to engines/ablations, for reproduce.py

@@ -35,12 +35,30 @@ def blend(network: nn.Module, other: nn.Module, weight: float) -> None:
     network.load_state_dict(ours | {name: torch.lerp(ours[name], theirs[name], weight) for name in both})
 
 
+def add_gain(network: nn.Module, before: nn.Module, after: nn.Module, weight: float) -> None:
+    """Add to a network's weights what another has gained, in place.
+
+    Args:
+        network: changed. Weights that the other lacks stay.
+        before: the other network before it was trained further.
+        after: and after that.
+        weight: of the difference.
+    """
+    ours, old, new = network.state_dict(), before.state_dict(), after.state_dict()
+    both = [name for name, value in ours.items() if name in new and value.is_floating_point()]
+    network.load_state_dict(ours | {name: ours[name] + weight * (new[name] - old[name]) for name in both})
+
+
 class Exporter:
     """Exports the networks of one model to the folder of engines."""
 
     def __init__(self, name: str, recipe: ModelRecipe, runs: Path, engines: Path) -> None:
-        self.name, self.recipe, self.engines = name, recipe, engines
-        self.checkpoints = {stage: runs / name / stage / "checkpoint.pt" for stage in recipe.stages}
+        self.name, self.recipe, self.runs, self.engines = name, recipe, runs, engines
+        self.checkpoints = {stage: self.checkpoint(name, stage) for stage in recipe.stages}
+
+    def checkpoint(self, model: str, stage: str) -> Path:
+        """Where the weights of a stage are."""
+        return self.runs / model / stage / "checkpoint.pt"
 
     def variants(self) -> list[Variant]:
         """The variants all of whose stages have a checkpoint.
@@ -48,13 +66,21 @@ class Exporter:
         Raises:
             ModelError: there is none.
         """
-        ready = {stage for stage, path in self.checkpoints.items() if path.is_file()}
-        found = [variant for variant in self.recipe.variants if stages_of(variant) <= ready]
+        found = [variant for variant in self.recipe.variants if all(path.is_file() for path in self.needed(variant))]
         if not found:
             folder = next(iter(self.checkpoints.values())).parents[1]
             hint = f"run scripts/train.py --model {self.name} first"
             raise ModelError(f"{folder}: no checkpoints of a whole network; {hint}")
         return found
+
+    def needed(self, variant: Variant) -> set[Path]:
+        """The checkpoints of which a variant is made."""
+        stages = {(self.name, stage) for stage in (variant.grey, variant.colour)}
+        if variant.blend:
+            stages.add((self.name, variant.blend.stage))
+        if gained := variant.gained:
+            stages |= {(gained.model, gained.before), (gained.model, gained.after)}
+        return {self.checkpoint(*stage) for stage in stages}
 
     def network(self, stage: str) -> tuple[nn.Module, dict[str, Any]]:
         """A stage's trained network and its training record."""
@@ -68,6 +94,15 @@ class Exporter:
             for network, training in made.values():
                 blend(network, other, variant.blend.weight)
                 training["blended"] = asdict(variant.blend)
+        if gained := variant.gained:
+            stages = MODELS[gained.model].stages
+            before, after = (
+                trained(stages[stage], self.checkpoint(gained.model, stage))[0]
+                for stage in (gained.before, gained.after)
+            )
+            for network, training in made.values():
+                add_gain(network, before, after, gained.weight)
+                training["gained"] = asdict(gained)
         kinds = {"grey": made[variant.grey], "colour": made[variant.colour]}
         name = self.name if len(self.recipe.variants) == 1 else f"{self.name}-{variant.label}"
         graphs = export_variant(
@@ -104,11 +139,6 @@ class Exporter:
             odd = min(plain.keys() ^ textured.keys())
             raise ModelError(f"{self.name}: weight {odd} is in one of the two graphs only; train them further")
         return {name: textured[name] for name in plain if not np.array_equal(plain[name], textured[name])}
-
-
-def stages_of(variant: Variant) -> set[str]:
-    """The stages whose checkpoints a variant needs."""
-    return {variant.grey, variant.colour} | ({variant.blend.stage} if variant.blend else set[str]())
 
 
 def entry(name: str, runs: Path, engines: Path, shipped: list[dict[str, Any]]) -> dict[str, Any]:

@@ -131,6 +131,20 @@ class Blend:
 
 
 @dataclass(frozen=True, slots=True)
+class Gained:
+    """What another model has gained by a stage: the difference of its weights, which is added to those of the same name
+    without training (task arithmetic, Ilharco et al. 2023)."""
+
+    model: str
+    before: str
+    """Its stage before."""
+    after: str
+    """The stage."""
+    weight: float
+    """Of the difference."""
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
     """The grey and the colour graph that are shipped together: of one network, or of one for each."""
 
@@ -142,6 +156,8 @@ class Variant:
     """The stage that yields the colour graph."""
     blend: Blend | None = None
     """Applied to both networks before export."""
+    gained: Gained | None = None
+    """Added to both after that."""
 
     @property
     def label(self) -> str:

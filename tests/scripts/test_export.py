@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ needs("onnxscript")
 import torch
 
 from mjpeg_restore import catalogue
+from mjpeg_restore.errors import ModelError
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.models.cost import bytes_per_pixel, macs_per_pixel
 from mjpeg_restore.models.graph import checksum, initializers, load_weights
@@ -27,6 +28,7 @@ from mjpeg_restore.models.papers.l4_l8 import L4
 from mjpeg_restore.models.papers.one_to_many import OneToMany, OneToManyConfig
 from mjpeg_restore.models.stream import Stream, StreamConfig
 from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.training.recipe import Gained, Variant
 from mjpeg_restore.training.recipes import MODELS
 from tests.jpeg.pictures import encode
 from tests.models.planes import components
@@ -42,7 +44,7 @@ def small_networks() -> Iterator[None]:
     """The exporter takes its time for each layer: the recipes' networks have few here."""
     one_to_many = OneToManyConfig(width=4, branch_units=1, aggregation_units=1, chroma_width=4)
     smaller = {
-        "stream-lite": dict.fromkeys(("whole", "rounded"), partial(Stream, TINY)),
+        "stream-lite": dict.fromkeys(("whole", "rounded", "screens"), partial(Stream, TINY)),
         "one-to-many": {
             "q10-mean": partial(OneToMany, replace(one_to_many, noise=False)),
             "q10": partial(OneToMany, one_to_many),
@@ -72,9 +74,10 @@ def network() -> Stream:
 def engines(network: Stream, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where it was exported to; `decode` and an older network, measured, were there before."""
     runs, engines = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("engines")
-    checkpoint = runs / "stream-lite" / "rounded" / "checkpoint.pt"
-    checkpoint.parent.mkdir(parents=True)
-    torch.save({"model": network.state_dict(), "progress": PROGRESS}, checkpoint)
+    for stage in ("rounded", "screens"):
+        checkpoint = runs / "stream-lite" / stage / "checkpoint.pt"
+        checkpoint.parent.mkdir(parents=True)
+        torch.save({"model": network.state_dict(), "progress": PROGRESS}, checkpoint)
     for path in catalogue.shipped_folder().glob("decode.*.onnx"):
         shutil.copy(path, engines)
     shipped = json.loads((catalogue.shipped_folder() / "manifest.json").read_text())["models"]
@@ -120,6 +123,7 @@ def test_the_entry_says_what_the_network_costs(entry: dict[str, Any], network: S
 
 def test_the_entry_says_how_it_was_trained(entry: dict[str, Any]) -> None:
     record = {"steps": 12, "hours": 1.5, "megapixels": 7, "validation_gain_db": "Q10 +0.1/+0.2", **SETTINGS}
+    record |= {"blended": {"stage": "rounded", "weight": 0.5}}
     assert entry["variants"][0]["training"] == {"grey": record, "colour": record}
 
 
@@ -201,6 +205,33 @@ def test_a_network_is_blended_with_another(tmp_path: Path) -> None:
         np.testing.assert_allclose(weight.astype(np.float32), expected.numpy(), atol=2e-3)
     (tmp_path / "runs" / "one-to-many" / "q10-mean" / "checkpoint.pt").unlink()
     assert "no checkpoints of a whole network" in run("export", *command).stderr
+
+
+@pytest.mark.slow
+def test_what_another_network_has_gained_is_added(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    from exporting import Exporter
+
+    gained = Gained("stream-lite", "rounded", "screens", 0.5)
+    variant = Variant(None, "whole", "whole", gained=gained)
+    states = {}
+    for seed, stage in enumerate(("whole", "rounded", "screens")):
+        torch.manual_seed(seed)
+        states[stage] = Stream(TINY).state_dict()
+        checkpoint = tmp_path / "stream-lite" / stage / "checkpoint.pt"
+        checkpoint.parent.mkdir(parents=True)
+        torch.save({"model": states[stage], "progress": PROGRESS}, checkpoint)
+    exporter = Exporter("stream-lite", replace(MODELS["stream-lite"], variants=(variant,)), tmp_path, tmp_path)
+    assert exporter.variants() == [variant]
+    entry = exporter.export(variant, tmp_path)
+    assert entry["training"]["grey"]["gained"] == asdict(gained)
+    name = "enter.weight"
+    expected = states["whole"][name] + 0.5 * (states["screens"][name] - states["rounded"][name])
+    found = initializers(tmp_path / "stream-lite.grey.onnx")[f"network.{name}"]
+    np.testing.assert_allclose(found.astype(np.float32), expected.numpy(), atol=2e-3)
+    (tmp_path / "stream-lite" / "rounded" / "checkpoint.pt").unlink()
+    with pytest.raises(ModelError, match="no checkpoints of a whole network"):
+        exporter.variants()
 
 
 def test_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:

@@ -51,3 +51,5 @@ def test_what_is_shipped_is_trained(model: ModelRecipe) -> None:
     assert {stage for variant in model.variants for stage in (variant.grey, variant.colour)} <= model.stages.keys()
     assert model.texture is None or model.texture in model.stages
     assert {variant.blend.stage for variant in model.variants if variant.blend} <= model.stages.keys()
+    for gained in (variant.gained for variant in model.variants if variant.gained):
+        assert {gained.before, gained.after} <= MODELS[gained.model].stages.keys()

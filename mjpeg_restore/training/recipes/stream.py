@@ -1,7 +1,8 @@
 """`stream`, `stream-lite` and `stream-hq`, our own networks.
 
-The first two are trained in full precision, and with int8 rounding at the end. `stream-hq` stays in floating point and
-is trained on a GPU: its batches are large, and the crops of its last stage are as large as its coarse grids can see.
+The first two are trained in full precision, with int8 rounding, and then on screens beside photos. `stream-hq` stays
+in floating point and is trained on a GPU: its batches are large, and the crops of its last stage are as large as its
+coarse grids can see.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from mjpeg_restore.models.stream import STREAM, STREAM_LITE, Stream, StreamConfi
 from mjpeg_restore.models.stream_hq import STREAM_HQ, StreamHq
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import root_mean_square
-from mjpeg_restore.training.recipe import WARM_UP, Linear, ModelRecipe, Recipe, Variant
+from mjpeg_restore.training.recipe import WARM_UP, Blend, Linear, ModelRecipe, Recipe, Variant
 
 
 def rounding(build: Callable[[], nn.Module]) -> nn.Module:
@@ -26,7 +27,7 @@ def rounding(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 def stages(model: str, config: StreamConfig) -> Mapping[str, Recipe]:
-    """The two stages of a model."""
+    """The three stages of a model."""
     whole = Recipe(
         build=partial(Stream, config),
         objective=root_mean_square,
@@ -47,22 +48,26 @@ def stages(model: str, config: StreamConfig) -> Mapping[str, Recipe]:
         init_from=f"{model}/whole",
         budget=3,
     )
-    return {"whole": whole, "rounded": end}
+    screens = replace(end, learning_rate=1e-4, init_from=f"{model}/rounded", budget=1)
+    return {"whole": whole, "rounded": end, "screens": screens}
 
 
+VARIANTS = (Variant(None, "screens", "screens", blend=Blend("rounded", 0.5)),)
+"""Half of the last stage, whose data are photos and what `scripts/draw_screens.py` draws: that is more than half of
+what screens gain by it, and less than half of what photos lose."""
 HQ = replace(stages("stream-hq", STREAM)["whole"], build=partial(StreamHq, STREAM_HQ), side=128, batch=64, budget=3)
 
 MODELS = {
     "stream": ModelRecipe(
         "the real-time network: one set of weights for all qualities, tables and samplings",
         stages("stream", STREAM),
-        variants=(Variant(None, "rounded", "rounded"),),
+        variants=VARIANTS,
         projected=True,
     ),
     "stream-lite": ModelRecipe(
         "the same at a quarter of the cost, for small machines and many cameras",
         stages("stream-lite", STREAM_LITE),
-        variants=(Variant(None, "rounded", "rounded"),),
+        variants=VARIANTS,
         projected=True,
     ),
     "stream-hq": ModelRecipe(

@@ -19,7 +19,7 @@ from mjpeg_restore.models.stream_video import StreamVideo
 from mjpeg_restore.training.degradation import Degradation
 from mjpeg_restore.training.objectives import over_frames, over_frames_without_harm
 from mjpeg_restore.training.optimiser import MuonBeside
-from mjpeg_restore.training.recipe import Blend, Linear, ModelRecipe, Recipe, Variant
+from mjpeg_restore.training.recipe import Blend, Gained, Linear, ModelRecipe, Recipe, Variant
 from mjpeg_restore.training.recipes import stream
 
 ADDED = ("gate", "chroma_gate", "past", "enter_state", "chroma_enter_state")
@@ -80,13 +80,22 @@ def trained_in_part(build: Callable[[], nn.Module], *, gates: bool) -> nn.Module
     return network
 
 
-VARIANTS = (Variant(None, "rest", "rest", blend=Blend("gates", 0.5)),)
-"""Half of the last stage: it was trained on screens beside photos, for which that is most of the gain, and cameras lose
-least by it."""
+def variant(model: str) -> Variant:
+    """What is shipped: half of the last stage, and half of what the model for pictures has gained by its own. Both were
+    trained on screens beside photos, for which that is most of the gain, and cameras lose least by it."""
+    return Variant(None, "rest", "rest", Blend("gates", 0.5), Gained(model, "rounded", "screens", 0.5))
+
+
 MODELS = {
-    name: ModelRecipe(summary, stages(name, config, gate), variants=VARIANTS, projected=True, extra="state")
-    for name, config, gate, summary in (
-        ("stream-video", STREAM, 48, "the real-time network for cameras that do not move: what frames have in common"),
-        ("stream-video-lite", STREAM_LITE, 24, "the same at a quarter of the cost"),
+    name: ModelRecipe(summary, stages(name, config, gate), variants=(variant(pictures),), projected=True, extra="state")
+    for name, pictures, config, gate, summary in (
+        (
+            "stream-video",
+            "stream",
+            STREAM,
+            48,
+            "the real-time network for cameras that do not move: what frames have in common",
+        ),
+        ("stream-video-lite", "stream-lite", STREAM_LITE, 24, "the same at a quarter of the cost"),
     )
 }
