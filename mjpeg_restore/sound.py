@@ -27,6 +27,15 @@ class SoundTrack:
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The track's language, title and so on."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether the source was closed. The memory behind `stream` is free then: to use it would end the process."""
+        try:
+            _ = self.stream.container.flags
+        except AssertionError:  # PyAV's
+            return True
+        return False
+
 
 class SoundDecoder:
     """Decodes the packets of a track. Each consumer has its own: a decoder remembers what came before."""
@@ -35,8 +44,10 @@ class SoundDecoder:
         """Open a decoder with the track's parameters.
 
         Raises:
-            av.FFmpegError, ValueError: there is none for this sound.
+            av.FFmpegError, ValueError: there is none for this sound, or its source is closed.
         """
+        if track.closed:
+            raise ValueError("its source is closed")
         # A stream that is made after another one holds a codec context with all its parameters, which PyAV cannot set
         # one by one (an ADPCM block's size, for one); the container itself is never written.
         self._container = av.open(os.devnull, "w", format="null")

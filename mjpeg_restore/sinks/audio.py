@@ -67,12 +67,15 @@ class AudioWriter:
         self._problem: str | None = None
         self._source, self._first = source, first
         self._container = container
+        self._stream: AudioStream | None = None
         self._gap_filler: GapFiller | None = None
         self._origin = origin
+        if source.closed:
+            self._problem = "the audio is left out: its source is closed"
+            return
         if container.format.name == "avi":
             # It stores no time stamps: the filler counts from the origin.
             self._gap_filler, self._origin = GapFiller(source.stream, origin), Fraction(0)
-        self._stream: AudioStream | None = None
         self._decoder: SoundDecoder | None = None
         """None where packets are copied."""
         self._last_dts: int | None = None

@@ -170,8 +170,8 @@ class OutputSettings:
     """The user's choices for an output; each sink uses the ones that apply to it."""
 
     codec: str | None = None
-    """h264, hevc, av1, vp9, ffv1, mjpeg, or FFmpeg's name of an encoder; None: av1 in WebM, or vp9 if it is live or
-    its pictures are narrow, else h264. The encoder of av1, libsvtav1, takes neither."""
+    """h264, hevc, av1, vp9, ffv1, mjpeg, or FFmpeg's name of an encoder; None: vp9 in WebM, else h264. The encoder
+    of av1, libsvtav1, takes no live video and no narrow pictures, and may fail now and then."""
     crf: float | None = None
     """Constant quality on the encoder's own scale, lower is better; None: visually lossless."""
     preset: str | None = None

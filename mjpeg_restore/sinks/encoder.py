@@ -162,7 +162,7 @@ def find_encoder(name: str, settings: OutputSettings | None = None) -> Encoder:
     return Encoder(codec, {**options, **_silence_banner(name, options)}, settings.live, settings.threads)
 
 
-def unfit_for_av1(encoder: Encoder, picture: Picture) -> str:
+def _unfit_for_av1(encoder: Encoder, picture: Picture) -> str:
     """Why SVT-AV1 takes no picture of that size; empty if it does, and for other encoders."""
     least, most = sorted((picture.width, picture.height))
     if encoder.name != "libsvtav1":
@@ -198,7 +198,7 @@ def open_stream(
     Raises:
         SinkError: the encoder refuses the picture or an option.
     """
-    if unfit := unfit_for_av1(encoder, picture):
+    if unfit := _unfit_for_av1(encoder, picture):
         raise SinkError(f"libsvtav1 takes {unfit}", Hint("try {codec}", codec="vp9"))
     sampling, pix_fmt = pixels.choose_format(encoder.codec, pixels.sampling_to_code(encoder.codec, picture))
     _check_profile(encoder, sampling)

@@ -71,7 +71,7 @@ class VideoPart:
         Raises:
             SinkError: see `choose_format`, or the encoder refuses the picture.
         """
-        format_name, encoder = choose_format(path, settings, first)
+        format_name, encoder = choose_format(path, settings)
         full_range = encoder.is_full_range(format_name, settings.range)
         first = pixels.convert(first, first.sampling, full_range)
         self._path, self._size, self._name = path, (first.width, first.height), encoder.name
@@ -162,7 +162,7 @@ def join_video(
     Raises:
         SinkError: the file cannot be written, or the parts are of another encoder.
     """
-    format_name, encoder = choose_format(path, settings, first)
+    format_name, encoder = choose_format(path, settings)
     waiting = iter(sound)
     before = [*islice(waiting, early)]
     first = pixels.convert(first, first.sampling, encoder.is_full_range(format_name, settings.range))

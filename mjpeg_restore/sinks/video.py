@@ -21,7 +21,7 @@ from mjpeg_restore.frames import Frame, Picture, SoundPacket
 from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
 from mjpeg_restore.sinks.containers import check_container
-from mjpeg_restore.sinks.encoder import Encoder, find_encoder, unfit_for_av1
+from mjpeg_restore.sinks.encoder import Encoder, find_encoder
 from mjpeg_restore.sinks.target import cannot_write
 from mjpeg_restore.sinks.timing import (
     Timeline,
@@ -44,8 +44,8 @@ _CONTAINERS = {
     ".avi": "avi",
     ".ts": "mpegts",
 }
-_DEFAULT_CODEC = {False: {"webm": "av1"}, True: {"webm": "vp9"}}
-"""By whether the source is live; h264 for other containers."""
+_DEFAULT_CODEC = {"webm": "vp9"}
+"""h264 for other containers. Not AV1: one of some thousand recordings makes SVT-AV1 4.1 fail, or wait for itself."""
 
 # Fragments and clusters of half a second, each written out when it is complete: so much is lost at most.
 _FRAGMENTED = {
@@ -67,15 +67,12 @@ _LIVE_OPTIONS = {
 """Muxer options that keep a file playable at any time, by container."""
 
 
-def choose_format(
-    path: str | os.PathLike[str], settings: OutputSettings, first: Picture | None = None
-) -> tuple[str, Encoder]:
+def choose_format(path: str | os.PathLike[str], settings: OutputSettings) -> tuple[str, Encoder]:
     """FFmpeg's name of a video file's container, and the encoder; nothing is written yet.
 
     Args:
         path: the extension names the container.
         settings: the user's choices.
-        first: the first picture, once it is known: where AV1 is the default, one whose size it does not take gets VP9.
 
     Raises:
         SinkError: the extension or encoder is unknown, a setting is out of its range or has no effect on the encoder,
@@ -87,9 +84,7 @@ def choose_format(
         raise SinkError(f"{path}: no container has that extension; use one of {' '.join(_CONTAINERS)}")
     if settings.live and format_name not in _LIVE_OPTIONS:
         raise SinkError(f"{path}: an AVI that is not finished cannot be played; record live video to .mkv or .mp4")
-    encoder = find_encoder(settings.codec or _DEFAULT_CODEC[settings.live].get(format_name, "h264"), settings)
-    if settings.codec is None and first and unfit_for_av1(encoder, first):
-        encoder = find_encoder("vp9", settings)
+    encoder = find_encoder(settings.codec or _DEFAULT_CODEC.get(format_name, "h264"), settings)
     check_container(encoder, format_name)
     if encoder.full_range_only and settings.range != "full":
         message = f"range has no effect on {encoder.name}, which is always full range"
@@ -296,7 +291,6 @@ class VideoFile(BaseSink):
         self._part.discard()
 
     def _open(self, picture: Picture) -> VideoWriter:
-        _, self._encoder = choose_format(self._part.target, self._settings, picture)
         rate = self._settings.fps or guess_rate(picture.time_base)
         origin = start_time(self._format_name, picture, rate, self._early)
         timeline = open_timeline(self._format_name, self._encoder, picture, self._settings, origin)

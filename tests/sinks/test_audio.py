@@ -12,6 +12,7 @@ from av.audio.stream import AudioStream
 
 from mjpeg_restore.frames import Frame
 from mjpeg_restore.sinks import VideoFile
+from mjpeg_restore.sound import SoundDecoder
 from tests.sinks.conftest import flat, read, sound_of, times
 from tests.sources.clips import time_of
 
@@ -142,6 +143,20 @@ def test_transcoded_sound_from_before_0_does_not_move_the_pictures(output: Path,
     heard, start = samples_of(output / f"a.{extension}")
     assert abs(start) < 0.07
     assert abs(len(heard) / RATE - 0.977) < 0.1
+
+
+def test_sound_whose_source_is_closed_is_left_out(output: Path) -> None:
+    with av.open(str(record(output / "in.mkv", "flac"))) as container:
+        track, packets = sound_of(container)
+    for name in ("a.mkv", "b.avi", "c.webm"):
+        sink = VideoFile(output / name, sound=[track])
+        sink.write(Frame(flat()))
+        sink.write_sound(packets[0])
+        sink.close()
+        assert sink.remark == "the audio is left out: its source is closed"
+        assert len(read(output / name)) == 1
+    with pytest.raises(ValueError, match="its source is closed"):
+        SoundDecoder(track)
 
 
 def test_audio_and_video_are_interleaved(output: Path) -> None:
