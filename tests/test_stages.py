@@ -279,6 +279,30 @@ def test_s6_a_low_picture_in_a_stream_without_fields_is_a_whole_one() -> None:
     assert (pictures[1].width, pictures[1].height) == (64, 24)
 
 
+def named_fields() -> list[bytes]:
+    """The two fields of a frame, named by AVI1."""
+    stills = [still(number, size=(64, 24)) for number in (1, 2)]
+    return [
+        insert(without(data, APP0), segment(APP0, b"AVI1" + bytes([number]) + bytes(9)))
+        for number, data in enumerate(stills, 1)
+    ]
+
+
+@pytest.mark.parametrize("height", [None, 48])
+def test_s6_pictures_behind_fields_may_have_their_size(height: int | None) -> None:
+    whole = still(3, size=(64, 24))
+    pictures, report = restore([b"".join(named_fields()), whole, whole], height=height)
+    assert report.warnings == {}
+    assert [picture.height for picture in pictures] == [48, 24, 24]
+
+
+def test_s6_a_picture_of_another_size_ends_a_stream_of_fields() -> None:
+    fields = [still(number, size=(64, 24)) for number in (1, 2)]
+    pictures, report = restore([b"".join(fields), still(3), fields[0], b"".join(fields)], height=48)
+    assert report.warnings == {}
+    assert [picture.height for picture in pictures] == [48, 48, 24, 48]
+
+
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_h5_pictures_are_turned_upright_once_they_are_checked(rotation: int, orientation: int) -> None:

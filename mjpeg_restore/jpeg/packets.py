@@ -30,6 +30,9 @@ _FIELD_HEIGHT: Final = 3 / 4
 _FRAGMENT_BYTES: Final = 128
 """S10: a shorter packet without a scan is a fragment; longer ones count as damaged pictures."""
 
+_Format = tuple[int, int, Sampling, bool]
+"""What all fields of a stream have in common: width, height, sampling, and whether AVI1 names the field (H2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -72,8 +75,9 @@ class HeaderWalk:
         """DQT and DHT segments: the latest definition of each table so far."""
         self._container_height = container_height
         self._codec_tag = codec_tag
-        # Of the last two fields that shared a packet: another one alone in a packet lacks its partner (S6).
-        self._field_formats: set[tuple[int, int, Sampling]] = set()
+        # Of the last two fields that shared a packet: another one alone in a packet lacks its partner (S6). Empty once
+        # a picture of another format has followed them: the stream no longer consists of fields.
+        self._field_formats: set[_Format] = set()
 
     def __call__(self, data: bytes) -> Parts:
         """Read the headers of the next packet.
@@ -113,14 +117,17 @@ class HeaderWalk:
             self.tables = known_tables(self.tables, tables, {DQT} if self._independent else {DQT, DHT})
 
     def forget(self) -> None:
-        """Forget all remembered tables."""
+        """Forget the pictures before: their tables, and whether they were fields."""
         self.tables = b""
         self._latest = b""
+        self._field_formats = set()
 
     def _parts(self, data: bytes) -> Parts:
         first = scan(data, height=self._container_height or 0, codec_tag=self._codec_tag)
         part = Part(data, first, self.tables)
-        unpaired = not self._independent and _format(first) in self._field_formats
+        if _format(first) not in self._field_formats:
+            self._field_formats = set()
+        unpaired = not self._independent and bool(self._field_formats)
         if find_start(data, first.end) < 0:
             return Parts((part,), unpaired=unpaired)
         rest = data[first.end :]
@@ -134,8 +141,8 @@ class HeaderWalk:
         return Parts((part,), extra=sum(1 for _ in split(rest)), unpaired=unpaired)
 
 
-def _format(header: JpegHeader) -> tuple[int, int, Sampling]:
-    return header.width, header.height, header.sampling
+def _format(header: JpegHeader) -> _Format:
+    return header.width, header.height, header.sampling, header.avi1_polarity in (1, 2)
 
 
 def are_fields(first: JpegHeader, second: JpegHeader, container_height: int | None) -> bool:

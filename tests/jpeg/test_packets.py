@@ -245,6 +245,14 @@ def test_a_discontinuity_clears_the_tables() -> None:
     assert walk(without(plain(1), DHT)).pictures[0].tables == b""
 
 
+def test_s6_a_discontinuity_ends_a_stream_of_fields() -> None:
+    walk = HeaderWalk(2 * SIZE[1])
+    assert len(walk(plain(0) + plain(1)).pictures) == 2
+    assert walk(plain(2)).unpaired
+    walk.forget()
+    assert not walk(plain(2)).unpaired
+
+
 class Seams(ListSource):
     """A source with a discontinuity in front of some packets."""
 
