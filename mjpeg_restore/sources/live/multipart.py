@@ -181,8 +181,8 @@ class MultipartReader:
     def _pass_second(self, segment: Segment) -> int:
         """Continue with a second picture if it belongs to the first; see `_pass`.
 
-        It does if it is the other field of the frame, by the AVI1 segments, or of another size, as a preview is. One of
-        the same size is a frame of its own.
+        It does if it is the other field of the frame, by the AVI1 segments, or has fewer pixels, as a preview has. Any
+        other one is a frame of its own.
         """
         if len(self._buffer) < segment.offset + _FIELD_BYTES:
             return _WAIT
@@ -191,10 +191,10 @@ class MultipartReader:
             self._position, self._ended = segment.end, 0
             return 0
         limit = self._limit or 0
-        size = _frame_size(self._buffer, segment.offset, limit)
-        if size is None and len(self._buffer) < limit:
+        pixels = _pixels(self._buffer, segment.offset, limit)
+        if pixels is None and len(self._buffer) < limit:
             return _WAIT
-        if size == _frame_size(self._buffer, 0, limit):
+        if (pixels or 0) >= (_pixels(self._buffer, 0, limit) or 0):
             return self._ended
         self._position = segment.end  # S5: the part ends where its length says, else with the first picture
         return 0
@@ -264,8 +264,8 @@ class MultipartReader:
         self._markers.clear()
 
 
-def _frame_size(data: bytearray, start: int, end: int) -> bytes | None:
-    """Height and width of the picture whose SOI is at `start`, as coded; empty if its first segments do not tell.
+def _pixels(data: bytearray, start: int, end: int) -> int | None:
+    """Pixels of the picture whose SOI is at `start`; 0 if its first segments do not tell.
 
     None: a segment is not complete before `end`.
     """
@@ -275,8 +275,9 @@ def _frame_size(data: bytearray, start: int, end: int) -> bytes | None:
         if segment is None or segment.end > end:
             return None
         if segment.marker in SOF:
-            return bytes(data[segment.body + 1 : segment.body + 5])
+            height, width = data[segment.body + 1 : segment.body + 3], data[segment.body + 3 : segment.body + 5]
+            return int.from_bytes(height, "big") * int.from_bytes(width, "big")
         if segment.marker in (SOI, SOS, EOI):
             break
         position = segment.end
-    return b""
+    return 0

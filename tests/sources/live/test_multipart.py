@@ -202,6 +202,10 @@ def test_s5_a_preview_in_the_same_part_is_no_frame() -> None:
     ]
 
 
+def test_s5_a_preview_in_front_does_not_replace_the_picture() -> None:
+    assert pictures(part(JPEGS[0]) + part(PREVIEW + JPEGS[1])) == [JPEGS[0], PREVIEW, JPEGS[1]]
+
+
 def test_s5_s6_two_fields_in_one_part_are_one_picture() -> None:
     first, second = polarised(JPEGS[0], 1), polarised(JPEGS[1], 2)
     assert pictures(part(first + second) + part(second + first)) == [first + second, second + first]
