@@ -76,7 +76,7 @@ def scan(data: Buffer, *, height: int = 0, codec_tag: str = "", max_pixels: int 
         for segment in segments(data, start):
             count = _counted(count, segment.offset)
             picture.take(segment)
-        start = following_start(data, picture.end, in_header=not picture.scans and not picture.has_eoi)
+        start = following_start(data, picture.end)
         if picture.scans or start < 0:  # a doubled SOI, or tables alone, are not a picture yet
             return picture.header()
         count = _counted(count, start)

@@ -24,6 +24,7 @@ APP0: Final = 0xE0
 COM: Final = 0xFE
 
 _START: Final = b"\xff\xd8\xff"
+_EXIF: Final = b"Exif\0\0"
 # In entropy-coded data FF occurs only as FF00, as RSTn and as fill bytes in front of a marker (T.81, B.1.1). Between
 # segments RSTn has no meaning either, so one search serves everywhere.
 _MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -98,17 +99,20 @@ def segments(data: bytes | bytearray, start: int) -> Iterator[Segment]:
         position = segment.end
 
 
-def following_start(data: bytes | bytearray, end: int, *, in_header: bool) -> int:
+def following_start(data: bytes | bytearray, end: int) -> int:
     """Offset of the SOI of the picture behind another one, or -1.
+
+    Where the data end within an EXIF segment, nothing follows: what looks like a picture is the thumbnail that the
+    segment holds (H4). Any other segment without an end has a wrong length or is a flipped bit (S11), and pictures may
+    follow.
 
     Args:
         data: holds both.
         end: end of the first picture's last complete segment.
-        in_header: true where `segments` found neither a scan nor EOI in the first picture. If the data then end within
-            a segment, nothing follows, and what looks like a picture is the thumbnail that this segment holds (H4).
-            Behind a scan such a segment may be a flipped bit (S11), and the next picture may follow.
     """
-    if in_header and next_segment(data, end) is None:
+    offset = find_marker(data, end)
+    is_exif = data.startswith(_EXIF, offset + 4) and data[offset + 1] == APP0 + 1
+    if is_exif and next_segment(data, offset) is None:
         return -1
     return find_start(data, end)
 
@@ -187,13 +191,12 @@ def loose_tables(data: bytes) -> bytes:
     found: list[bytes] = []
     start = find_start(data)
     while start >= 0:
-        end, markers = start + 2, set[int]()
+        end = start + 2
         for segment in segments(data, start):
             end = segment.end
-            markers.add(segment.marker)
             if segment.marker in (DQT, DHT):
                 found.append(data[segment.offset : end])
-        start = following_start(data, end, in_header=not {SOS, EOI} & markers)
+        start = following_start(data, end)
     return known_tables(b"", b"".join(found))
 
 

@@ -138,7 +138,7 @@ def split(data: Buffer) -> Iterator[tuple[int, int]]:
         for segment in segments(data, start):
             end = segment.end
             markers.add(segment.marker)
-        following = following_start(data, end, in_header=not {SOS, EOI} & markers)
+        following = following_start(data, end)
         if EOI not in markers:  # S1: the picture ends where the next one begins, or with the data
             end = following if following >= 0 else len(data)
         first = front if front >= 0 and start - front <= MAX_FRONT_BYTES else start

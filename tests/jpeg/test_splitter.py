@@ -3,14 +3,16 @@ from __future__ import annotations
 import inspect
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import encode, insert, segment
 
-from mjpeg_restore.jpeg import Splitter, split
-from mjpeg_restore.jpeg.segments import APP0
+from mjpeg_restore.jpeg import Splitter, scan, split
+from mjpeg_restore.jpeg.segments import APP0, DHT, DQT, loose_tables, segments
 
 PICTURES = [encode(size=(32, 24), seed=seed, restart_marker_blocks=seed) for seed in range(4)]
+SOF0 = 0xC0
 FOREIGN = [
     b"",
     b"\r\n--boundary\r\nContent-Type: image/jpeg\r\n\r\n",
@@ -71,6 +73,17 @@ def test_a_picture_is_returned_with_its_last_byte() -> None:
 def test_h4_thumbnails_do_not_split() -> None:
     nested = insert(PICTURES[0], segment(APP0 + 1, b"Exif\0\0" + PICTURES[1]))
     assert feed(nested * 2, 64, Splitter()) == [(0, nested), (len(nested), nested)]
+
+
+@pytest.mark.parametrize("marker", [APP0, DQT, SOF0, DHT])
+def test_s11_a_wrong_length_near_the_end_costs_one_picture(marker: int) -> None:
+    broken = bytearray(PICTURES[0])
+    broken[next(found.offset for found in segments(broken, 0) if found.marker == marker) + 2] = 0x7F
+    data = PICTURES[1] + bytes(broken) + b"".join(PICTURES)
+    found = [picture for _, picture in feed(data, 100, Splitter())]
+    assert found == [PICTURES[1], *PICTURES]
+    assert scan(bytes(broken) + PICTURES[3]).start == len(broken)
+    assert loose_tables(bytes(broken) + PICTURES[3]) == scan(PICTURES[3]).tables
 
 
 def test_too_long_a_picture_is_dropped() -> None:
