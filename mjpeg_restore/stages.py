@@ -22,8 +22,8 @@ from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.sources import Source, SourceInfo
 from mjpeg_restore.verification import Verification, verify
 
-UNPAIRED = "a field is missing, and the other one's lines are used for both"
-"""The warning on a frame of two fields of which one is missing (S6)."""
+UNPAIRED = "a field is missing or unreadable, and the other one's lines are used for both"
+"""The warning on a frame of two fields of which one is missing or unreadable (S6)."""
 READERS = 2
 """B3: threads that read coefficients; one alone is enough for most streams, two for large pictures of high quality."""
 
@@ -117,18 +117,23 @@ def _first(source: Source, packets: int | None) -> Iterator[Packet]:
 
 
 def read_coefficients(job: Job) -> Job:
-    """Read the coefficients of all parts, or note why one of them cannot be read; a lone field counts as both (S6)."""
+    """Read the coefficients of all parts, or note why none can be read; a lone readable field counts as both (S6)."""
     if job.parts is None:
         return job
     begun = time.monotonic()
-    try:
-        coded = tuple(read(part.data, header=part.header, tables=part.tables) for part in job.parts.pictures)
-    except JpegError as error:
-        return replace(job, error=error)
-    if job.parts.unpaired:
+    coded: list[CodedPicture] = []
+    errors: list[JpegError] = []
+    for part in job.parts.pictures:
+        try:
+            coded.append(read(part.data, header=part.header, tables=part.tables))
+        except JpegError as error:
+            errors.append(error)
+    if not coded:
+        return replace(job, error=errors[0])
+    if job.parts.unpaired or errors:
         (field,) = coded
-        coded = replace(field, warnings=(*field.warnings, UNPAIRED)), replace(field, warnings=())
-    return replace(job, coded=coded, read_seconds=time.monotonic() - begun)
+        coded = [replace(field, warnings=(*field.warnings, UNPAIRED)), replace(field, warnings=())]
+    return replace(job, coded=tuple(coded), read_seconds=time.monotonic() - begun)
 
 
 def read_jobs(source: Source, packets: int | None = None, halt: Halt | None = None) -> Generator[Job]:

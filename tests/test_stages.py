@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -271,6 +272,29 @@ def test_s6_a_second_field_alone_is_used_for_both() -> None:
     pictures, report = restore([fields[0] + fields[1], fields[0][:after_app0] + fields[1]], height=48)
     assert report.warnings == {UNPAIRED: 1}
     np.testing.assert_array_equal(pictures[1].planes[0], np.repeat(decoded(fields[1])[0], 2, axis=0))
+
+
+def unreadable(data: bytes) -> bytes:
+    """The picture with a Huffman table that has more codes of one bit than there are, which no header walk sees."""
+    offset = next(found.body for found in segments(data, 0) if found.marker == DHT) + 1
+    return data[:offset] + b"\x09" + data[offset + 1 :]
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+@pytest.mark.parametrize("damage", [unreadable, lambda data: patch_frame(data, 0, b"\x0c")], ids=["tables", "header"])
+def test_s6_a_field_beside_an_unreadable_one_is_used_for_both(damage: Callable[[bytes], bytes], broken: int) -> None:
+    fields = [still(number, size=(64, 24)) for number in (1, 2)]
+    damaged = [damage(data) if number == broken else data for number, data in enumerate(fields)]
+    pictures, report = restore([b"".join(fields), b"".join(damaged)], height=48)
+    assert troubles(report) == {}
+    assert report.warnings == {UNPAIRED: 1}
+    np.testing.assert_array_equal(pictures[1].planes[0], np.repeat(decoded(fields[1 - broken])[0], 2, axis=0))
+
+
+def test_s6_two_unreadable_fields_are_an_unreadable_picture() -> None:
+    fields = [still(number, size=(64, 24)) for number in (1, 2)]
+    _, report = restore([b"".join(fields), b"".join(map(unreadable, fields))], height=48)
+    assert troubles(report) == {"unreadable": 1, "held": 1}
 
 
 def test_s6_a_low_picture_in_a_stream_without_fields_is_a_whole_one() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from mjpeg_restore.errors import JpegError
@@ -123,7 +124,13 @@ class HeaderWalk:
         self._field_formats = set()
 
     def _parts(self, data: bytes) -> Parts:
-        first = scan(data, height=self._container_height or 0, codec_tag=self._codec_tag)
+        try:
+            first = scan(data, height=self._container_height or 0, codec_tag=self._codec_tag)
+        except JpegError:
+            second = self._second_field(data)
+            if second is None:
+                raise
+            return Parts((second,), unpaired=True)
         part = Part(data, first, self.tables)
         if _format(first) not in self._field_formats:
             self._field_formats = set()
@@ -139,6 +146,18 @@ class HeaderWalk:
             self._field_formats = {_format(first), _format(second)}
             return Parts((part, Part(rest, second, known_tables(self.tables, first.tables))))
         return Parts((part,), extra=sum(1 for _ in split(rest)), unpaired=unpaired)
+
+    def _second_field(self, data: bytes) -> Part | None:
+        """The second field of a packet in which the header of the first one is unreadable (S6), or None."""
+        if self._independent or not self._field_formats:
+            return None
+        for start, _ in islice(split(data), 2):  # whether or not the first one counts as a picture
+            with suppress(JpegError):
+                header = scan(data[start:], codec_tag=self._codec_tag)
+                if _format(header) in self._field_formats:
+                    self.remember(loose_tables(data[:start]))
+                    return Part(data[start:], header, self.tables)
+        return None
 
 
 def _format(header: JpegHeader) -> _Format:

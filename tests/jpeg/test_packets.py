@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pictures import encode, insert, rename_huffman, segment, tables_alone, without
+from pictures import encode, insert, patch_frame, rename_huffman, segment, tables_alone, without
 
 from mjpeg_restore.errors import JpegError
 from mjpeg_restore.frames import CodedPicture, Packet
@@ -228,6 +228,13 @@ def test_the_second_field_uses_the_tables_of_the_first(either_reader: str) -> No
     walk = HeaderWalk(2 * SIZE[1])
     for seed, picture in enumerate(read_all([packet, bare(2, DHT, DQT) + bare(3)], walk)):
         assert_same(picture, plain(seed))
+
+
+def test_the_second_field_uses_the_tables_of_an_unreadable_first_one(either_reader: str) -> None:
+    walk = HeaderWalk(2 * SIZE[1])
+    walk(plain(0) + plain(1))
+    (second,) = read_all([patch_frame(given_tables(2), 0, b"\x0c") + bare(3, DHT, DQT)], walk)
+    assert_same(second, plain(3))
 
 
 def test_pictures_in_files_of_their_own_use_the_standard_huffman_tables(either_reader: str) -> None:
