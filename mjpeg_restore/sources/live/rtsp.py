@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,6 +23,8 @@ from mjpeg_restore.sources.live.settings import LiveSettings
 _ADVICE = "set this stream of the camera, or a second one, to MJPEG"
 _PROTOCOLS = "rtsp,rtp,tcp,udp,tls"
 """A camera cannot make FFmpeg open anything else, such as a file."""
+_PAUSE = 1.0
+"""Seconds that a camera for a single client has to notice that the connection of `follow_redirects` is closed."""
 
 
 class RtspConnection(DemuxedConnection):
@@ -51,9 +54,17 @@ class RtspConnection(DemuxedConnection):
         try:
             # FFmpeg reports an unknown host as an input/output error.
             socket.getaddrinfo(address.host, address.port)
-            if address.user is not None:
-                address = follow_redirects(address, timeout, verify_tls=self._settings.verify_tls)
-            return av.open(_url(address), options=self._options(address), timeout=timeout)
+            if address.user is None:
+                return self._connect(address)
+            address = follow_redirects(address, timeout, verify_tls=self._settings.verify_tls)
+            try:
+                return self._connect(address)
+            except (av.error.FFmpegError, OSError) as error:
+                if not self._may_be_occupied(error):
+                    raise
+            # Without redirects again: they would take the camera's only place each time, just before FFmpeg needs it.
+            time.sleep(_PAUSE)
+            return self._connect(address)
         except socket.gaierror:
             raise ConnectionFailed(f"{self.name}: there is no host of this name") from None
         except av.error.ExitError:
@@ -68,6 +79,13 @@ class RtspConnection(DemuxedConnection):
     def silent_error(self) -> ConnectionFailed:
         """The error for a camera from which nothing came within the timeout."""
         return ConnectionFailed(f"{self.name}: nothing came for {self._settings.stall_timeout:g} s")
+
+    def _connect(self, address: Address) -> InputContainer:
+        return av.open(_url(address), options=self._options(address), timeout=self._settings.stall_timeout)
+
+    def _may_be_occupied(self, error: av.error.FFmpegError | OSError) -> bool:
+        """Whether a camera may refuse because it has not noticed yet that its client before has gone."""
+        return not isinstance(error, av.error.ExitError) and isinstance(self._refusal(error), ConnectionFailed)
 
     def _options(self, address: Address) -> dict[str, str]:
         options = {

@@ -21,6 +21,7 @@ from cameras.rtsp import AUDIO_TRACK, H264_TRACK, H265_TRACK, JPEG_TRACK, RtspCa
 from mjpeg_restore.address import Address
 from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError
 from mjpeg_restore.jpeg import read
+from mjpeg_restore.sources.live import rtsp
 from mjpeg_restore.sources.live.connection import Capture
 from mjpeg_restore.sources.live.rtsp import RtspConnection, with_size
 from mjpeg_restore.sources.live.settings import LiveSettings
@@ -232,6 +233,23 @@ def test_redirects_that_are_refused(location: str | None, why: str) -> None:
         camera.moved = camera.url.replace("video", "old") if location is None else location
         with pytest.raises(SourceError, match=why):
             list(connection(moved_from(camera)).pictures())
+
+
+class OccupiedCamera(RtspCamera):
+    """Refuses every second connection: it has one place, and has not noticed yet that the client before has gone."""
+
+    def serve(self, connection: socket.socket, number: int) -> None:
+        self.statuses = {"DESCRIBE": "453 Not Enough Bandwidth"} if number % 2 == 0 else {}
+        super().serve(connection, number)
+
+
+def test_a_camera_for_one_client_is_given_time_to_notice_that_the_probe_has_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rtsp, "_PAUSE", 0, raising=False)
+    with OccupiedCamera(fps=FAST, count=3, access=Access("admin", "secret")) as camera:
+        assert numbers(list(connection(camera.url.replace("//", "//admin:secret@")).pictures())) == [0, 1, 2]
+        assert camera.connections == 3
 
 
 def test_a_wrong_password_is_told_once() -> None:
