@@ -15,6 +15,8 @@ from mjpeg_restore.authorisation import Authorisation, parse_challenges
 
 _MOST_BYTES: Final = 1 << 16
 """Of an answer: longer ones are no RTSP."""
+_REQUEST_LINE = re.compile(r"[A-Z_]+ \S+ RTSP/[0-9.]+")
+"""Of a request of the server's, such as OPTIONS to see whether the client is alive."""
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -160,25 +162,32 @@ def secured(plain: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSL
 
 
 def take_answer(received: bytearray) -> Answer | None:
-    """Remove the first answer from the bytes received, and all packets before it; None while it is incomplete."""
-    while received.startswith(b"$"):
-        size = 4 + int.from_bytes(received[2:4], "big")
+    """Remove the first answer from the bytes received, and all packets and requests of the server before it; None while
+    it is incomplete."""
+    while True:
+        while received.startswith(b"$"):
+            size = 4 + int.from_bytes(received[2:4], "big")
+            if len(received) < size:
+                return None
+            del received[:size]
+        end = re.search(rb"\r?\n\r?\n", received)  # FFmpeg, too, takes lines that end in a line feed alone
+        if end is None:
+            return None
+        first, *lines = bytes(received[: end.start()]).decode("latin-1").replace("\r\n", "\n").split("\n")
+        headers: dict[str, tuple[str, ...]] = {}
+        for line in lines:
+            name, _, value = line.partition(":")
+            headers[name.strip().lower()] = (*headers.get(name.strip().lower(), ()), value.strip())
+        length = next(iter(headers.get("content-length", ())), "0")
+        size = end.end() + (int(length) if length.isdecimal() and len(length) < 10 else 0)
         if len(received) < size:
             return None
         del received[:size]
-    end = re.search(rb"\r?\n\r?\n", received)  # FFmpeg, too, takes lines that end in a line feed alone
-    if end is None:
-        return None
-    first, *lines = bytes(received[: end.start()]).decode("latin-1").replace("\r\n", "\n").split("\n")
-    headers: dict[str, tuple[str, ...]] = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = (*headers.get(name.strip().lower(), ()), value.strip())
-    length = next(iter(headers.get("content-length", ())), "0")
-    size = end.end() + (int(length) if length.isdecimal() and len(length) < 10 else 0)
-    if len(received) < size:
-        return None
-    del received[:size]
+        if not _REQUEST_LINE.fullmatch(first):
+            return _answer(first, headers)
+
+
+def _answer(first: str, headers: Mapping[str, tuple[str, ...]]) -> Answer:
     found = re.match(r"RTSP/[0-9.]+ ([0-9]{3})(.*)", first.encode("latin-1").decode("utf-8", "replace"))
     if found is None:
         return Answer(0, "", headers)

@@ -43,6 +43,13 @@ def test_the_answer_to_what_was_told_is_skipped_and_any_other_is_accepted() -> N
         assert client.ask("DESCRIBE", "rtsp://cam/").status == 404
 
 
+def test_a_request_of_the_server_is_no_answer() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"GET_PARAMETER rtsp://us/ RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 2\r\n\r\nab$\0\0\1x" + OK % 1)
+        assert RtspClient(ours, None, PATIENCE).ask("DESCRIBE", "rtsp://cam/").status == 200
+
+
 def test_a_password_is_told_once_and_only_when_asked_for() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
