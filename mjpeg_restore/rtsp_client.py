@@ -40,6 +40,7 @@ class RtspClient:
 
     Attributes:
         session: is sent with each request; empty: none.
+        patience: seconds for a request and its answer, with a second attempt if the server asks for the password first.
     """
 
     def __init__(self, connection: socket.socket, authorisation: Authorisation | None, patience: float) -> None:
@@ -48,12 +49,12 @@ class RtspClient:
         Args:
             connection: to the server.
             authorisation: answers the server's challenges; None: nobody does.
-            patience: seconds that the server has to take a request, and to answer it.
+            patience: see the class.
         """
         self.session = ""
+        self.patience = patience
         self._connection = connection
         self._authorisation = authorisation
-        self._patience = patience
         self._received = bytearray()
         self._sequence = 0
         self._told: str | None = None
@@ -64,13 +65,16 @@ class RtspClient:
         Raises:
             OSError: the connection broke, or there was no answer in time.
         """
+        until = time.monotonic() + self.patience
+        self._connection.settimeout(self.patience)
         self._send(method, url, headers, body)
-        answer = self._answer(self._patience)
+        answer = self._answer(until)
         if answer.status == 401 and self._authorisation:
             challenges = parse_challenges(answer.headers.get("www-authenticate", ()))
             if self._authorisation.accept(challenges):
+                self._connection.settimeout(_left(until))
                 self._send(method, url, headers, body)
-                answer = self._answer(self._patience)
+                answer = self._answer(until)
         return answer
 
     def tell(self, method: str, url: str) -> None:
@@ -92,9 +96,10 @@ class RtspClient:
         Raises:
             OSError: the connection broke, or there was no answer in time.
         """
+        until = time.monotonic() + patience
         self._connection.settimeout(patience)
         self._send("TEARDOWN", url, _NO_HEADERS, b"")
-        self._answer(patience)
+        self._answer(until)
 
     def skip_received(self) -> None:
         """Read what the server reports, which would fill its buffers.
@@ -110,7 +115,7 @@ class RtspClient:
         except (BlockingIOError, ssl.SSLWantReadError):
             pass
         finally:
-            self._connection.settimeout(self._patience)
+            self._connection.settimeout(self.patience)
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
         self._sequence += 1
@@ -124,21 +129,32 @@ class RtspClient:
             lines.append(f"Content-Length: {len(body)}")
         self._connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
 
-    def _answer(self, patience: float) -> Answer:
+    def _answer(self, until: float) -> Answer:
         """The next answer but for that to `tell`. Some cameras count in their own way, so any other number will do."""
-        until = time.monotonic() + patience
         while True:
             while (found := take_answer(self._received)) is None:
                 if len(self._received) > _MOST_BYTES:
                     return Answer(0, "", {})
-                self._connection.settimeout(max(until - time.monotonic(), 0.01))
+                self._connection.settimeout(_left(until))
                 data = self._connection.recv(4096)
                 if not data:
                     raise ConnectionError("the server hung up")
                 self._received += data
-            self._connection.settimeout(self._patience)
+            self._connection.settimeout(self.patience)
             if found.first("cseq") != self._told:
                 return found
+
+
+def _left(until: float) -> float:
+    """Seconds until then, of `time.monotonic()`.
+
+    Raises:
+        TimeoutError: there are none. A server that goes on sending anything else would have no timeout otherwise.
+    """
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return left
 
 
 def secured(plain: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:

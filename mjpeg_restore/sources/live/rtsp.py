@@ -23,6 +23,8 @@ from mjpeg_restore.sources.live.settings import LiveSettings
 _ADVICE = "set this stream of the camera, or a second one, to MJPEG"
 _PROTOCOLS = "rtsp,rtp,tcp,udp,tls"
 """A camera cannot make FFmpeg open anything else, such as a file."""
+_MIN_TIMEOUT = 1.0
+"""Seconds that FFmpeg has to connect, also where the answers before took nearly all of the timeout."""
 _PAUSE = 1.0
 """Seconds that a camera for a single client has to notice that the connection of `follow_redirects` is closed."""
 
@@ -33,7 +35,8 @@ class RtspConnection(DemuxedConnection):
     FFmpeg completes the JPEGs, whatever the Q of the RTP header (quirk R1). It drops pictures until it knows their
     tables (R2), pictures that lost a packet (R4), and RTP types other than 4:2:0 and 4:2:2 (R5).
 
-    `interrupt` takes effect with the next picture, or when nothing has come for the stall timeout.
+    `interrupt` takes effect with the next picture, or when nothing has come for the stall timeout, or at most a second
+    later. All that is done to connect has this time together.
     """
 
     def __init__(self, address: Address, settings: LiveSettings | None = None) -> None:
@@ -51,20 +54,21 @@ class RtspConnection(DemuxedConnection):
     def open(self) -> InputContainer:
         """Connect; see `DemuxedConnection.open`."""
         address, timeout = self._address, self._settings.stall_timeout
+        until = time.monotonic() + timeout
         try:
             # FFmpeg reports an unknown host as an input/output error.
             socket.getaddrinfo(address.host, address.port)
             if address.user is None:
-                return self._connect(address)
+                return self._connect(address, until)
             address = follow_redirects(address, timeout, verify_tls=self._settings.verify_tls)
             try:
-                return self._connect(address)
+                return self._connect(address, until)
             except (av.error.FFmpegError, OSError) as error:
-                if not self._may_be_occupied(error):
+                if time.monotonic() + _PAUSE > until or not self._may_be_occupied(error):
                     raise
             # Without redirects again: they would take the camera's only place each time, just before FFmpeg needs it.
             time.sleep(_PAUSE)
-            return self._connect(address)
+            return self._connect(address, until)
         except socket.gaierror:
             raise ConnectionFailed(f"{self.name}: there is no host of this name") from None
         except av.error.ExitError:
@@ -80,8 +84,11 @@ class RtspConnection(DemuxedConnection):
         """The error for a camera from which nothing came within the timeout."""
         return ConnectionFailed(f"{self.name}: nothing came for {self._settings.stall_timeout:g} s")
 
-    def _connect(self, address: Address) -> InputContainer:
-        return av.open(_url(address), options=self._options(address), timeout=self._settings.stall_timeout)
+    def _connect(self, address: Address, until: float) -> InputContainer:
+        """Have FFmpeg connect, in the time that is left; the wait for each picture may take all of the timeout."""
+        timeout = self._settings.stall_timeout
+        left = max(until - time.monotonic(), min(_MIN_TIMEOUT, timeout))
+        return av.open(_url(address), options=self._options(address), timeout=(left, timeout))
 
     def _may_be_occupied(self, error: av.error.FFmpegError | OSError) -> bool:
         """Whether a camera may refuse because it has not noticed yet that its client before has gone."""

@@ -29,7 +29,7 @@ def follow_redirects(address: Address, timeout: float, *, verify_tls: bool = Tru
 
     Args:
         address: with the credentials. The address returned has them only if scheme, host and port are the same.
-        timeout: seconds for each answer, and for all redirects together.
+        timeout: seconds for everything: connections, TLS and answers of all redirects.
         verify_tls: require a valid certificate for rtsps.
 
     Raises:
@@ -39,7 +39,7 @@ def follow_redirects(address: Address, timeout: float, *, verify_tls: bool = Tru
     """
     until, at = time.monotonic() + timeout, address
     for _ in range(_MAX_REDIRECTS + 1):
-        answer = _description(at, max(until - time.monotonic(), 0.01), verify_tls)
+        answer = _description(at, until, verify_tls)
         if answer.status == 401:
             raise _refused_password(at, address)
         if not 300 <= answer.status < 400:
@@ -48,21 +48,27 @@ def follow_redirects(address: Address, timeout: float, *, verify_tls: bool = Tru
     raise SourceError(f"{address.name} redirects more than {_MAX_REDIRECTS} times")
 
 
-def _description(address: Address, timeout: float, verify_tls: bool) -> Answer:
+def _description(address: Address, until: float, verify_tls: bool) -> Answer:
     """The answer to DESCRIBE, or to OPTIONS if that is refused."""
-    connection = socket.create_connection((address.host, address.port), timeout)
+    connection = socket.create_connection((address.host, address.port), _left(until))
     with connection:
         if address.scheme == "rtsps":
+            connection.settimeout(_left(until))
             connection = _secured(connection, address, verify_tls)
         with connection:
             authorisation = None if address.user is None else Authorisation(address.user, address.password)
-            client = RtspClient(connection, authorisation, timeout)
+            client = RtspClient(connection, authorisation, _left(until))
             answer = client.ask("OPTIONS", address.url)
             if answer.status == 200:
+                client.patience = _left(until)
                 answer = client.ask("DESCRIBE", address.url, {"Accept": "application/sdp"})
     if not answer.status:
         raise ConnectionFailed(f"{address.name}: {NOT_RTSP}")
     return answer
+
+
+def _left(until: float) -> float:
+    return max(until - time.monotonic(), 0.01)  # 0 would mean not to wait at all
 
 
 def _secured(plain: socket.socket, address: Address, verify_tls: bool) -> ssl.SSLSocket:

@@ -13,15 +13,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+import av
+import av.error
 import pytest
 from cameras.access import Access
 from cameras.pictures import NumberedPictures, read_number
 from cameras.rtsp import AUDIO_TRACK, H264_TRACK, H265_TRACK, JPEG_TRACK, RtspCamera
 
+from mjpeg_restore import rtsp_client
 from mjpeg_restore.address import Address
 from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.sources.live import rtsp
+from mjpeg_restore.sources.live import rtsp, rtsp_redirects
 from mjpeg_restore.sources.live.connection import Capture
 from mjpeg_restore.sources.live.rtsp import RtspConnection, with_size
 from mjpeg_restore.sources.live.settings import LiveSettings
@@ -233,6 +236,46 @@ def test_redirects_that_are_refused(location: str | None, why: str) -> None:
         camera.moved = camera.url.replace("video", "old") if location is None else location
         with pytest.raises(SourceError, match=why):
             list(connection(moved_from(camera)).pictures())
+
+
+class SlowSocket(socket.socket):
+    """A connection to a camera that takes three seconds of a clock of the test's own for everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.allowed: list[float | None] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def create_connection(self, address: object, timeout: float) -> SlowSocket:
+        self.allowed.append(timeout)
+        self.now += 3
+        return self
+
+    def sendall(self, *_: object) -> None:
+        """Nobody is there."""
+
+    def recv(self, *_: object) -> bytes:
+        self.allowed.append(self.gettimeout())
+        self.now += 3
+        return b"RTSP/1.0 200 OK\r\n\r\n"
+
+    def open(self, url: str, *, options: object, timeout: tuple[float, float]) -> None:
+        self.allowed += timeout
+        raise av.error.HTTPNotFoundError(0, "not found")
+
+
+def test_all_that_is_done_to_connect_has_one_timeout_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera = SlowSocket()
+    for module in (rtsp, rtsp_redirects, rtsp_client):
+        monkeypatch.setattr(module, "time", camera)
+    monkeypatch.setattr(socket, "create_connection", camera.create_connection)
+    monkeypatch.setattr(av, "open", camera.open)
+    with pytest.raises(SourceError, match="no stream of this path"):
+        list(connection("rtsp://admin:secret@127.0.0.1/").pictures())
+    assert camera.allowed == [10, 7, 4, 1, 10]  # to connect, for two answers, for FFmpeg, and for each picture
 
 
 class OccupiedCamera(RtspCamera):
