@@ -131,7 +131,7 @@ _ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
 def redact(url: str) -> str:
     """A URL for messages: the user name and password are left out, and secrets in path and query become `***`.
 
-    Any text is accepted. Of a malformed URL more is left out than necessary.
+    Any text is accepted. Of a malformed URL, or one without a scheme, more is left out than necessary.
     """
     url = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in url)
     if found := _AUTHORITY.match(url):
@@ -140,6 +140,8 @@ def redact(url: str) -> str:
         if not _is_plausible(authority, rest):
             host, rest = "", (host + rest).rpartition("@")[2]
         url = f"{scheme}://{host}{rest}"
+    elif ":" in (parts := url.rpartition("@"))[0]:  # its :// is mistyped
+        url = parts[2]
     return _PARAMETER.sub(_hide_secret, url.partition("#")[0])
 
 
@@ -147,11 +149,11 @@ def _is_plausible(authority: str, rest: str) -> bool:
     """Whether a URL is divided as its user meant it: a password that holds / ? or # would end the authority too early.
 
     Then what precedes is no host and port, or, with a password that begins with digits or holds an @, looks like one;
-    and there is an @ further on.
+    and there is an @ further on. The same is true where nothing precedes it, by a slash too many.
     """
-    user, at, host = authority.rpartition("@")
+    host = authority.rpartition("@")[2]
     path = rest if rest.startswith("?") else rest.partition("?")[0]  # a query directly behind the port is rare
-    misplaced = ":" in (user if at else host) and "@" in path
+    misplaced = (":" in authority or not authority) and "@" in path
     return _HOST_AND_PORT.fullmatch(host) is not None and not misplaced
 
 

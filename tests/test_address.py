@@ -68,6 +68,9 @@ def test_credentials_are_decoded() -> None:
         ("http://admin:12#34@cam/", "write %40 for @"),
         ("http://admin:12?34@cam/", "write %40 for @"),
         ("http://admin:99999?34@cam/", "write %40 for @"),
+        ("http:///admin:34@cam/", "write %40 for @"),
+        ("http://me@mail.com:12/34@cam/", "write %40 for @"),
+        ("http:/admin:34@cam/", "names no host"),
     ],
 )
 def test_malformed_addresses_are_one_clear_sentence(url: str, why: str) -> None:
@@ -96,6 +99,10 @@ def test_malformed_addresses_are_one_clear_sentence(url: str, why: str) -> None:
         ("rtsp://u:p@se#cr@et@127.0.0.1/x", "rtsp://127.0.0.1/x"),
         ("http://admin@cam/a@b", "http://cam/a@b"),
         ("http://admin:secret@cam/a%40b?mail=a@b.c", "http://cam/a%40b?mail=a@b.c"),
+        ("rtsp:///u:cr@et@cam/x", "rtsp://cam/x"),
+        ("rtsp://me@mail.com:12/cr@et@cam/x", "rtsp://cam/x"),
+        ("http:/u:cr@et@cam/x", "cam/x"),
+        ("http//u:cr@et@cam/x", "cam/x"),
         ("no address\n", "no address\N{REPLACEMENT CHARACTER}"),
     ],
 )
