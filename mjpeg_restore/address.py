@@ -16,6 +16,7 @@ DEFAULT_PORTS: Final = MappingProxyType({"http": 80, "https": 443, "rtsp": 554, 
 _MAX_CHARACTERS: Final = 8192
 """Longer URLs are refused; servers accept about so many."""
 
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _AUTHORITY = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"(?:\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
 # Parameters stand in the query, and in the path of some cameras: rtsp://cam/user=admin&password=secret&channel=1.sdp
@@ -114,8 +115,14 @@ class Address:
         Raises:
             SourceError: see `parse`.
         """
+        location = quote(location.encode("latin-1", "replace"), safe=_ASCII)
         try:
-            return self.parse(urljoin(self.url, quote(location.encode("latin-1", "replace"), safe=_ASCII)))
+            if _SCHEME.match(location):
+                return self.parse(urljoin(self.url, location))
+            # By the rules of http, which every Python knows; not each one knows that rtsps has the same.
+            return self.parse(
+                self.scheme + urljoin(f"http{self.url.removeprefix(self.scheme)}", location)[len("http") :]
+            )
         except ValueError:  # of urljoin, for brackets without an IPv6 address
             raise SourceError(f"the address {redact(location)} is malformed") from None
 

@@ -162,13 +162,17 @@ def secured(plain: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSL
 
     Raises:
         ssl.SSLCertVerificationError: the certificate is not to be trusted.
-        OSError: the server speaks no TLS, or another one.
+        TimeoutError: the server does not answer.
+        OSError: it speaks no TLS, or another one.
     """
     try:
         return context.wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError:
         plain.close()
         raise
+    except TimeoutError:
+        plain.close()
+        raise TimeoutError("timed out") from None  # as without TLS
     except (OSError, ValueError) as error:  # ValueError: an impossible host
         plain.close()
         # OpenSSL's words begin with a place in its wrapper, such as "_ssl.c:989".

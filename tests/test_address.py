@@ -137,6 +137,8 @@ def test_redirects_are_resolved() -> None:
     assert moved.same_server(address)
     assert not address.join("http://cam/").same_server(address)
     assert not address.join("//other:81/").same_server(address)
+    assert Address.parse("rtsps://cam/one").join("/two").url == "rtsps://cam/two"
+    assert Address.parse("rtsps://cam/one").join("//other/two").url == "rtsps://other/two"
     assert address.join("/a b/\xc3\xa4").url == "http://cam:81/a%20b/%C3%A4", "UTF-8, decoded as Latin-1 in a header"
 
 

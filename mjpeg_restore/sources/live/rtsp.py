@@ -64,7 +64,7 @@ class RtspConnection(DemuxedConnection):
             try:
                 return self._connect(address, until)
             except (av.error.FFmpegError, OSError) as error:
-                if time.monotonic() + _PAUSE > until or not self._may_be_occupied(error):
+                if time.monotonic() + _PAUSE > until or not self._may_be_occupied(error, address):
                     raise
             # Without redirects again: they would take the camera's only place each time, just before FFmpeg needs it.
             time.sleep(_PAUSE)
@@ -74,7 +74,7 @@ class RtspConnection(DemuxedConnection):
         except av.error.ExitError:
             raise self.silent_error() from None
         except (av.error.FFmpegError, OSError) as error:
-            raise self._refusal(error) from None  # without the cause, whose text holds the password
+            raise self._refusal(error, address) from None  # without the cause, whose text holds the password
 
     def repaired(self, data: bytes) -> bytes:
         """The picture with the true size, if the user has stated it (R3)."""
@@ -90,9 +90,9 @@ class RtspConnection(DemuxedConnection):
         left = max(until - time.monotonic(), min(_MIN_TIMEOUT, timeout))
         return av.open(_url(address), options=self._options(address), timeout=(left, timeout))
 
-    def _may_be_occupied(self, error: av.error.FFmpegError | OSError) -> bool:
+    def _may_be_occupied(self, error: av.error.FFmpegError | OSError, address: Address) -> bool:
         """Whether a camera may refuse because it has not noticed yet that its client before has gone."""
-        return not isinstance(error, av.error.ExitError) and isinstance(self._refusal(error), ConnectionFailed)
+        return not isinstance(error, av.error.ExitError) and isinstance(self._refusal(error, address), ConnectionFailed)
 
     def _options(self, address: Address) -> dict[str, str]:
         options = {
@@ -108,8 +108,13 @@ class RtspConnection(DemuxedConnection):
                 options["ca_file"] = certificates
         return options
 
-    def _refusal(self, error: av.error.FFmpegError | OSError) -> SourceError:
-        """The error that tells what the camera, or the network, has answered."""
+    def _refusal(self, error: av.error.FFmpegError | OSError, address: Address) -> SourceError:
+        """The error that tells what the camera, or the network, has answered.
+
+        Args:
+            error: of the attempt to connect.
+            address: that it was made to, which the camera may have redirected to.
+        """
         if isinstance(error, TimeoutError) and error.errno is None:  # of our own requests
             return self.silent_error()
         if isinstance(error, av.error.HTTPUnauthorizedError):
@@ -126,7 +131,7 @@ class RtspConnection(DemuxedConnection):
                 f"{self.name} does not send over {self._settings.rtsp_transport.upper()}",
                 Hint("{rtsp_transport} may work", rtsp_transport=other),
             )
-        if self._address.scheme == "rtsps" and self._settings.verify_tls and error.errno == errno.EIO:
+        if address.scheme == "rtsps" and self._settings.verify_tls and error.errno == errno.EIO:
             return SourceError(
                 f"{self.name}: there is no TLS connection; perhaps the certificate is not to be trusted",
                 Hint("{verify_tls} accepts any", verify_tls=False),

@@ -88,9 +88,11 @@ def _secured(plain: socket.socket, address: Address, verify_tls: bool) -> ssl.SS
 def _redirected(address: Address, location: str, first: Address) -> Address:
     """The address that a redirect names, with the credentials of the first one if it is of the same server."""
     found = _SCHEME.match(location)
-    if found is None or found[1].lower() not in _SCHEMES:
-        where = f"to {found[1].lower()[:20]}:, which is refused" if found else "without saying where to"
-        raise SourceError(f"{address.name} redirects {where}: only rtsp and rtsps are followed")
+    if not location:
+        raise SourceError(f"{address.name} redirects without saying where to")
+    if found and found[1].lower() not in _SCHEMES:
+        scheme = found[1].lower()[:20]
+        raise SourceError(f"{address.name} redirects to {scheme}:, which is refused: only rtsp and rtsps are followed")
     try:
         target = address.join(location)
     except SourceError as error:

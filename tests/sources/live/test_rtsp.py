@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import ssl
@@ -200,6 +201,25 @@ def test_redirects_on_the_same_server_keep_the_password(scheme: Literal["basic",
     with RtspCamera(fps=FAST, count=3, access=Access("admin", "secret", scheme)) as camera:
         camera.moved = camera.url
         assert numbers(list(connection(moved_from(camera)).pictures())) == [0, 1, 2]
+
+
+def test_redirects_to_a_path_stay_on_the_server() -> None:
+    with RtspCamera(fps=FAST, count=3, access=Access("admin", "secret")) as camera:
+        camera.moved = "/video"
+        assert numbers(list(connection(moved_from(camera)).pictures())) == [0, 1, 2]
+
+
+def test_a_certificate_of_the_server_that_a_redirect_leads_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def follow(*_: object, **__: object) -> Address:
+        return Address.parse("rtsps://127.0.0.1/")
+
+    monkeypatch.setattr(rtsp, "follow_redirects", follow)
+    monkeypatch.setattr(av, "open", fail)
+    with pytest.raises(SourceError, match="perhaps the certificate is not to be trusted"):
+        list(connection("rtsp://admin:secret@127.0.0.1/").pictures())
 
 
 def test_redirects_to_another_server_do_not_take_the_password_along() -> None:
