@@ -16,6 +16,7 @@ DEFAULT_PORTS: Final = MappingProxyType({"http": 80, "https": 443, "rtsp": 554, 
 _MAX_CHARACTERS: Final = 8192
 """Longer URLs are refused; servers accept about so many."""
 
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _AUTHORITY = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"(?:\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
 # Parameters stand in the query, and in the path of some cameras: rtsp://cam/user=admin&password=secret&channel=1.sdp
@@ -114,8 +115,14 @@ class Address:
         Raises:
             SourceError: see `parse`.
         """
+        location = quote(location.encode("latin-1", "replace"), safe=_ASCII)
         try:
-            return self.parse(urljoin(self.url, quote(location.encode("latin-1", "replace"), safe=_ASCII)))
+            if _SCHEME.match(location):
+                return self.parse(urljoin(self.url, location))
+            # By the rules of http, which every Python knows; not each one knows that rtsps has the same.
+            return self.parse(
+                self.scheme + urljoin(f"http{self.url.removeprefix(self.scheme)}", location)[len("http") :]
+            )
         except ValueError:  # of urljoin, for brackets without an IPv6 address
             raise SourceError(f"the address {redact(location)} is malformed") from None
 
@@ -131,7 +138,7 @@ _ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
 def redact(url: str) -> str:
     """A URL for messages: the user name and password are left out, and secrets in path and query become `***`.
 
-    Any text is accepted. Of a malformed URL more is left out than necessary.
+    Any text is accepted. Of a malformed URL, or one without a scheme, more is left out than necessary.
     """
     url = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in url)
     if found := _AUTHORITY.match(url):
@@ -140,6 +147,8 @@ def redact(url: str) -> str:
         if not _is_plausible(authority, rest):
             host, rest = "", (host + rest).rpartition("@")[2]
         url = f"{scheme}://{host}{rest}"
+    elif ":" in (parts := url.rpartition("@"))[0]:  # its :// is mistyped
+        url = parts[2]
     return _PARAMETER.sub(_hide_secret, url.partition("#")[0])
 
 
@@ -147,11 +156,11 @@ def _is_plausible(authority: str, rest: str) -> bool:
     """Whether a URL is divided as its user meant it: a password that holds / ? or # would end the authority too early.
 
     Then what precedes is no host and port, or, with a password that begins with digits or holds an @, looks like one;
-    and there is an @ further on.
+    and there is an @ further on. The same is true where nothing precedes it, by a slash too many.
     """
-    user, at, host = authority.rpartition("@")
+    host = authority.rpartition("@")[2]
     path = rest if rest.startswith("?") else rest.partition("?")[0]  # a query directly behind the port is rare
-    misplaced = ":" in (user if at else host) and "@" in path
+    misplaced = (":" in authority or not authority) and "@" in path
     return _HOST_AND_PORT.fullmatch(host) is not None and not misplaced
 
 

@@ -59,9 +59,7 @@ class Feed(ABC):
         exit: what its sink raised, on a thread of its own, to end the program or the run, such as SystemExit.
     """
 
-    def __init__(
-        self, outlet: Outlet, taken: Taken, *, alone: bool = False, goes_on: Callable[[Feed], bool] = lambda feed: True
-    ) -> None:
+    def __init__(self, outlet: Outlet, taken: Taken, *, alone: bool, goes_on: Callable[[Feed], bool]) -> None:
         """Prepare.
 
         Args:
@@ -212,8 +210,8 @@ class QueuedFeed(Feed):
         taken: Taken,
         changed: Callable[[], None],
         *,
-        alone: bool = False,
-        goes_on: Callable[[Feed], bool] = lambda feed: True,
+        alone: bool,
+        goes_on: Callable[[Feed], bool],
     ) -> None:
         super().__init__(outlet, taken, alone=alone, goes_on=goes_on)
         self._changed = changed

@@ -1,4 +1,4 @@
-"""Requests to an RTSP server (RFC 2326), and its answers."""
+"""Requests to an RTSP server (RFC 2326), and its responses."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from typing import Final
 from mjpeg_restore.authorisation import Authorisation, parse_challenges
 
 _MOST_BYTES: Final = 1 << 16
-"""Of an answer: longer ones are no RTSP."""
+"""Of a response: longer ones are no RTSP."""
+_REQUEST_LINE = re.compile(r"[A-Z_]+ \S+ RTSP/[0-9.]+")
+"""Of a request of the server's, such as OPTIONS to see whether the client is alive."""
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer of the server, without its body."""
+class Response:
+    """A response of the server, without its body."""
 
     status: int
     """0: what came is no RTSP."""
@@ -38,63 +40,68 @@ class RtspClient:
 
     Attributes:
         session: is sent with each request; empty: none.
+        timeout: seconds for a request and its response, both times if the server asks for the password first.
     """
 
-    def __init__(self, connection: socket.socket, authorisation: Authorisation | None, patience: float) -> None:
+    def __init__(self, connection: socket.socket, authorisation: Authorisation | None, timeout: float) -> None:
         """Take a connection, which the caller closes.
 
         Args:
             connection: to the server.
             authorisation: answers the server's challenges; None: nobody does.
-            patience: seconds that the server has to take a request, and to answer it.
+            timeout: see the class.
         """
         self.session = ""
+        self.timeout = timeout
         self._connection = connection
         self._authorisation = authorisation
-        self._patience = patience
         self._received = bytearray()
         self._sequence = 0
-        self._told: str | None = None
+        self._unanswered_cseq: str | None = None
 
-    def ask(self, method: str, url: str, headers: Mapping[str, str] = _NO_HEADERS, body: bytes = b"") -> Answer:
-        """Send a request and wait for the answer; once more if the server asks for the password first.
+    def request(self, method: str, url: str, headers: Mapping[str, str] = _NO_HEADERS, body: bytes = b"") -> Response:
+        """Send a request and wait for the response; once more if the server asks for the password first.
 
         Raises:
-            OSError: the connection broke, or there was no answer in time.
+            OSError: the connection broke, or there was no response in time.
         """
+        until = time.monotonic() + self.timeout
+        self._connection.settimeout(self.timeout)
         self._send(method, url, headers, body)
-        answer = self._answer(self._patience)
-        if answer.status == 401 and self._authorisation:
-            challenges = parse_challenges(answer.headers.get("www-authenticate", ()))
+        response = self._receive(until)
+        if response.status == 401 and self._authorisation:
+            challenges = parse_challenges(response.headers.get("www-authenticate", ()))
             if self._authorisation.accept(challenges):
+                self._connection.settimeout(_left(until))
                 self._send(method, url, headers, body)
-                answer = self._answer(self._patience)
-        return answer
+                response = self._receive(until)
+        return response
 
-    def tell(self, method: str, url: str) -> None:
-        """Send a request whose answer nobody waits for.
+    def send(self, method: str, url: str) -> None:
+        """Send a request whose response nobody waits for.
 
         Raises:
             OSError: the connection broke.
         """
         self._send(method, url, _NO_HEADERS, b"")
-        self._told = str(self._sequence)
+        self._unanswered_cseq = str(self._sequence)
 
-    def take_leave(self, url: str, patience: float) -> None:
+    def teardown(self, url: str, timeout: float) -> None:
         """End the session.
 
         Args:
             url: of the stream.
-            patience: seconds that the server has to answer.
+            timeout: seconds that the server has to answer.
 
         Raises:
-            OSError: the connection broke, or there was no answer in time.
+            OSError: the connection broke, or there was no response in time.
         """
-        self._connection.settimeout(patience)
+        until = time.monotonic() + timeout
+        self._connection.settimeout(timeout)
         self._send("TEARDOWN", url, _NO_HEADERS, b"")
-        self._answer(patience)
+        self._receive(until)
 
-    def skip_received(self) -> None:
+    def drain(self) -> None:
         """Read what the server reports, which would fill its buffers.
 
         Raises:
@@ -108,7 +115,7 @@ class RtspClient:
         except (BlockingIOError, ssl.SSLWantReadError):
             pass
         finally:
-            self._connection.settimeout(self._patience)
+            self._connection.settimeout(self.timeout)
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
         self._sequence += 1
@@ -122,35 +129,50 @@ class RtspClient:
             lines.append(f"Content-Length: {len(body)}")
         self._connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
 
-    def _answer(self, patience: float) -> Answer:
-        """The next answer but for that to `tell`. Some cameras count in their own way, so any other number will do."""
-        until = time.monotonic() + patience
+    def _receive(self, until: float) -> Response:
+        """The next response but that to `send`. Some cameras count in their own way, so any other number will do."""
         while True:
-            while (found := take_answer(self._received)) is None:
+            while (found := take_response(self._received)) is None:
                 if len(self._received) > _MOST_BYTES:
-                    return Answer(0, "", {})
-                self._connection.settimeout(max(until - time.monotonic(), 0.01))
+                    return Response(0, "", {})
+                self._connection.settimeout(_left(until))
                 data = self._connection.recv(4096)
                 if not data:
                     raise ConnectionError("the server hung up")
                 self._received += data
-            self._connection.settimeout(self._patience)
-            if found.first("cseq") != self._told:
+            self._connection.settimeout(self.timeout)
+            if found.first("cseq") != self._unanswered_cseq:
                 return found
 
 
-def secured(plain: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
+def _left(until: float) -> float:
+    """Seconds until then, of `time.monotonic()`.
+
+    Raises:
+        TimeoutError: there are none. A server that goes on sending anything else would have no timeout otherwise.
+    """
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return left
+
+
+def wrap_tls(plain: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
     """A connection on which TLS was agreed; the plain one is closed if it was not.
 
     Raises:
         ssl.SSLCertVerificationError: the certificate is not to be trusted.
-        OSError: the server speaks no TLS, or another one.
+        TimeoutError: the server does not answer.
+        OSError: it speaks no TLS, or another one.
     """
     try:
         return context.wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError:
         plain.close()
         raise
+    except TimeoutError:
+        plain.close()
+        raise TimeoutError("timed out") from None  # as without TLS
     except (OSError, ValueError) as error:  # ValueError: an impossible host
         plain.close()
         # OpenSSL's words begin with a place in its wrapper, such as "_ssl.c:989".
@@ -159,28 +181,38 @@ def secured(plain: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSL
         raise ConnectionError(f"the server does not agree on encryption{told}") from None
 
 
-def take_answer(received: bytearray) -> Answer | None:
-    """Remove the first answer from the bytes received, and all packets before it; None while it is incomplete."""
-    while received.startswith(b"$"):
-        size = 4 + int.from_bytes(received[2:4], "big")
+def take_response(received: bytearray) -> Response | None:
+    """Remove the first response from the bytes received, and all packets and requests of the server before it.
+
+    Returns:
+        None: it is incomplete.
+    """
+    while True:
+        while received.startswith(b"$"):
+            size = 4 + int.from_bytes(received[2:4], "big")
+            if len(received) < size:
+                return None
+            del received[:size]
+        end = re.search(rb"\r?\n\r?\n", received)  # FFmpeg, too, takes lines that end in a line feed alone
+        if end is None:
+            return None
+        first, *lines = bytes(received[: end.start()]).decode("latin-1").replace("\r\n", "\n").split("\n")
+        headers: dict[str, tuple[str, ...]] = {}
+        for line in lines:
+            name, _, value = line.partition(":")
+            headers[name.strip().lower()] = (*headers.get(name.strip().lower(), ()), value.strip())
+        length = next(iter(headers.get("content-length", ())), "0")
+        size = end.end() + (int(length) if length.isdecimal() and len(length) < 10 else 0)
         if len(received) < size:
             return None
         del received[:size]
-    end = re.search(rb"\r?\n\r?\n", received)  # FFmpeg, too, takes lines that end in a line feed alone
-    if end is None:
-        return None
-    first, *lines = bytes(received[: end.start()]).decode("latin-1").replace("\r\n", "\n").split("\n")
-    headers: dict[str, tuple[str, ...]] = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = (*headers.get(name.strip().lower(), ()), value.strip())
-    length = next(iter(headers.get("content-length", ())), "0")
-    size = end.end() + (int(length) if length.isdecimal() and len(length) < 10 else 0)
-    if len(received) < size:
-        return None
-    del received[:size]
+        if not _REQUEST_LINE.fullmatch(first):
+            return _response(first, headers)
+
+
+def _response(first: str, headers: Mapping[str, tuple[str, ...]]) -> Response:
     found = re.match(r"RTSP/[0-9.]+ ([0-9]{3})(.*)", first.encode("latin-1").decode("utf-8", "replace"))
     if found is None:
-        return Answer(0, "", headers)
+        return Response(0, "", headers)
     reason = "".join(filter(str.isprintable, found[2])).strip()[:80]
-    return Answer(int(found[1]), reason, headers)
+    return Response(int(found[1]), reason, headers)

@@ -68,6 +68,9 @@ def test_credentials_are_decoded() -> None:
         ("http://admin:12#34@cam/", "write %40 for @"),
         ("http://admin:12?34@cam/", "write %40 for @"),
         ("http://admin:99999?34@cam/", "write %40 for @"),
+        ("http:///admin:34@cam/", "write %40 for @"),
+        ("http://me@mail.com:12/34@cam/", "write %40 for @"),
+        ("http:/admin:34@cam/", "names no host"),
     ],
 )
 def test_malformed_addresses_are_one_clear_sentence(url: str, why: str) -> None:
@@ -96,6 +99,10 @@ def test_malformed_addresses_are_one_clear_sentence(url: str, why: str) -> None:
         ("rtsp://u:p@se#cr@et@127.0.0.1/x", "rtsp://127.0.0.1/x"),
         ("http://admin@cam/a@b", "http://cam/a@b"),
         ("http://admin:secret@cam/a%40b?mail=a@b.c", "http://cam/a%40b?mail=a@b.c"),
+        ("rtsp:///u:cr@et@cam/x", "rtsp://cam/x"),
+        ("rtsp://me@mail.com:12/cr@et@cam/x", "rtsp://cam/x"),
+        ("http:/u:cr@et@cam/x", "cam/x"),
+        ("http//u:cr@et@cam/x", "cam/x"),
         ("no address\n", "no address\N{REPLACEMENT CHARACTER}"),
     ],
 )
@@ -130,6 +137,8 @@ def test_redirects_are_resolved() -> None:
     assert moved.same_server(address)
     assert not address.join("http://cam/").same_server(address)
     assert not address.join("//other:81/").same_server(address)
+    assert Address.parse("rtsps://cam/one").join("/two").url == "rtsps://cam/two"
+    assert Address.parse("rtsps://cam/one").join("//other/two").url == "rtsps://other/two"
     assert address.join("/a b/\xc3\xa4").url == "http://cam:81/a%20b/%C3%A4", "UTF-8, decoded as Latin-1 in a header"
 
 

@@ -182,7 +182,13 @@ def test_a_sink_that_hangs_does_not_hang_the_end_of_the_run(monkeypatch: pytest.
 
 def test_sinks_that_hang_are_given_up_together() -> None:
     hung = Gated()
-    feed = QueuedFeed(Outlet(hung, "a pipe", when_full="drop"), lambda arrived, seconds: None, lambda: None)
+    feed = QueuedFeed(
+        Outlet(hung, "a pipe", when_full="drop"),
+        lambda arrived, seconds: None,
+        lambda: None,
+        alone=False,
+        goes_on=lambda feed: True,
+    )
     feed.start()
     feed.put(next(frame for frame in restore_frames(ListSource([still(0)]), DECODE) if isinstance(frame, Frame)))
     assert hung.begun.wait(LIMIT)

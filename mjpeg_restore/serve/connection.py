@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from typing import Any
+from typing import Any, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
@@ -18,8 +18,8 @@ try:
 except ImportError:  # Windows
     fcntl = termios = None
 
-_LOOKS = 10
-"""Looks at a client in the time in which it has to take something."""
+_CHECKS = 10
+"""Checks of a client in the time in which it has to take something."""
 
 _of_clients = logging.getLogger(__name__)
 _of_clients.setLevel(logging.ERROR)  # what a client does wrong is told to it alone: anybody could fill the log
@@ -45,15 +45,16 @@ class Connection(H11Protocol):
         self.logger, self.access_log = _of_clients, False
         self._overdue: asyncio.TimerHandle | None = None
         self._patience = patience
-        self._looking: asyncio.TimerHandle | None = None
-        self._waiting = self._looks = 0
+        self._next_check: asyncio.TimerHandle | None = None
+        self._taken = self._idle_checks = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Begin with a connection."""
         self.app_state = {**self.app_state, TRANSPORT: transport}
-        super().connection_made(transport)
+        self._counting = _CountingTransport(transport)
+        super().connection_made(cast(asyncio.Transport, self._counting))
         self._watch()
-        self._look()
+        self._check_progress()
 
     def data_received(self, data: bytes) -> None:
         """Go on with a request, whose time has begun with its first byte."""
@@ -75,8 +76,8 @@ class Connection(H11Protocol):
         """Note the end."""
         super().connection_lost(exc)
         self._unwatch()
-        if self._looking:
-            self._looking.cancel()
+        if self._next_check:
+            self._next_check.cancel()
 
     def on_response_complete(self) -> None:
         """Give the next request its own time."""
@@ -96,18 +97,42 @@ class Connection(H11Protocol):
             self._overdue.cancel()
             self._overdue = None
 
-    def _look(self) -> None:
-        """See, again and again, whether the client has taken some of what waits for it."""
+    def _check_progress(self) -> None:
+        """See, again and again, whether the client has taken some of what it is sent.
+
+        It may have done so even if as much waits as before, such as one picture of the same size each time.
+        """
         waiting = self.transport.get_write_buffer_size() + unacknowledged(self.transport)
-        self._looks = self._looks + 1 if waiting and waiting == self._waiting else 0
-        self._waiting = waiting
-        if self._looks < _LOOKS:
-            self._looking = self.loop.call_later(self._patience / _LOOKS, self._look)
+        taken = self._counting.written - waiting
+        self._idle_checks = self._idle_checks + 1 if waiting and taken == self._taken else 0
+        self._taken = taken
+        if self._idle_checks < _CHECKS:
+            self._next_check = self.loop.call_later(self._patience / _CHECKS, self._check_progress)
         else:
             self.transport.abort()  # its end would wait for the client
 
     def _should_upgrade(self) -> bool:
         return False  # and without uvicorn's advice to install something: the request is answered as it stands
+
+
+class _CountingTransport:
+    """A transport that counts what is written to it; for everything else it is the transport itself.
+
+    Attributes:
+        written: bytes.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.written = 0
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, in their time."""
+        self.written += len(data)
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 def unacknowledged(transport: asyncio.Transport) -> int:

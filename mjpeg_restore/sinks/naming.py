@@ -14,6 +14,7 @@ from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.sinks.base import OutputSettings
 from mjpeg_restore.sinks.stills import EXTENSIONS, is_pattern, pattern_of, without_width
 from mjpeg_restore.sinks.target import kind_of, linked, timed
+from mjpeg_restore.sinks.video import CONTAINERS
 
 Format = Literal["rtsp", "tcp", "udp", "v4l2", "y4m", "raw", "ts", "pictures", "picture", "hls", "video"]
 
@@ -24,16 +25,15 @@ _PORTS = {"rtsp": 554, "rtsps": 322, "tcp": 0, "udp": 0}
 _PREFIX = re.compile(r"(v4l2|y4m|raw|ts):(.*)", re.DOTALL)
 _PREFIXES: dict[str, Format] = {"v4l2": "v4l2", "y4m": "y4m", "raw": "raw", "ts": "ts"}
 """What a name may begin with: `ts:-`. A file that is called so is named with its folder, `./ts:-`."""
-_MISTYPED = re.compile(
-    r"(?![a-z]:[\\/])(?:[a-z]+:/+)?[^/:@]+:.+@"  # no drive of Windows
-    r"|(?:rtsps?|tcp|udp):/+",
-    re.IGNORECASE | re.DOTALL,
-)
-"""The beginning of an address whose scheme is missing or mistyped. A folder of that name would show its password."""
+_PATH = re.compile(r"\.{0,2}/(?!/)|[a-z]:[\\/]", re.IGNORECASE)
+"""The beginning of what can only be a path: of a folder, or a drive of Windows."""
+_MISTYPED = re.compile(r"(rtsps?|tcp|udp|https?)([:;.]+/+|//+|:)", re.IGNORECASE)
+"""A scheme whose :// is mistyped."""
 _STANDARD_OUTPUT = "/dev/stdout"
 """Another name of "-", where the system has it."""
 _DEVICE = re.compile(r"/dev/video[0-9]+")
 _SUFFIXES: dict[str, Format] = {".y4m": "y4m", ".m3u8": "hls", **dict.fromkeys(EXTENSIONS, "picture")}
+_EXTENSIONS = frozenset((*_SUFFIXES, *CONTAINERS))
 
 _IN_PIPES: dict[str, Format] = {"": "y4m", ".y4m": "y4m", ".ts": "ts"}
 """Of named pipes and devices. Other files cannot be written from their beginning to their end."""
@@ -192,9 +192,24 @@ def _check_typed(name: str) -> None:
         if not found[2]:
             example = "/dev/video10" if found[1] == "v4l2" else "NAME"
             raise SinkError(f"{name} names nothing to write to: write {name}{example}, or ./{name} for a folder")
-    elif found := _MISTYPED.match(name):
-        rest = redact(name[found.end() :])
-        raise SinkError(f"{rest} is no address without rtsp:// in front: a path of that kind begins with ./")
+    elif _is_mistyped(name):
+        found = _MISTYPED.match(name)
+        scheme = found[1].lower() if found and found[1].lower() in _SCHEMES else "rtsp"
+        rest = redact(name[found.end() if found else 0 :].rpartition("@")[2])
+        raise SinkError(f"{rest} is no address without {scheme}:// in front: a path of that kind begins with ./")
+
+
+def _is_mistyped(name: str) -> bool:
+    """Whether it looks like an address whose scheme is missing or mistyped: the name of a file or folder would show the
+    password. A file may have both : and @ in its name, if the extension tells that it is one."""
+    if _PATH.match(name):
+        return False
+    before, at, host = name.rpartition("@")
+    is_file = os.path.splitext(name)[1].lower() in _EXTENSIONS
+    if at and ":" in before:
+        return "/" in host or not is_file
+    found = _MISTYPED.match(name)
+    return found is not None and (found[2] != ":" or not is_file)
 
 
 def _format_of(name: str) -> tuple[Format, str]:

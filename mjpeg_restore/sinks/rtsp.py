@@ -17,7 +17,7 @@ from types import MappingProxyType
 from mjpeg_restore.address import Address
 from mjpeg_restore.authorisation import Authorisation
 from mjpeg_restore.errors import SinkError
-from mjpeg_restore.rtsp_client import Answer, RtspClient, secured
+from mjpeg_restore.rtsp_client import Response, RtspClient, wrap_tls
 from mjpeg_restore.sinks.links import PATIENCE, Link, connected
 from mjpeg_restore.sinks.sdp import h264_description
 
@@ -61,7 +61,7 @@ class RtspLink(Link):
         made = connected(self._address)
         if self._address.scheme == "rtsps":
             try:
-                made = secured(made, ssl.create_default_context(), self._address.host)
+                made = wrap_tls(made, ssl.create_default_context(), self._address.host)
             except ssl.SSLCertVerificationError as error:
                 raise SinkError(f"{self.name}: the certificate is not to be trusted ({error.verify_message})") from None
         self._socket, self._client = made, RtspClient(made, self._authorisation, PATIENCE)
@@ -73,9 +73,9 @@ class RtspLink(Link):
         description = h264_description(parameter_sets)
         self._request("ANNOUNCE", url, {"Content-Type": "application/sdp"}, description)
         transport = "RTP/AVP/TCP;unicast;interleaved={}-{};mode=record".format(*_CHANNELS)
-        answer = self._request("SETUP", f"{url}/streamid=0", {"Transport": transport})
-        self._channels = _assigned(answer.first("transport"))
-        self._client.session = answer.first("session").partition(";")[0].strip()
+        response = self._request("SETUP", f"{url}/streamid=0", {"Transport": transport})
+        self._channels = _assigned(response.first("transport"))
+        self._client.session = response.first("session").partition(";")[0].strip()
         self._request("RECORD", url, {"Range": "npt=0.000-"})
         self._alive_at = time.monotonic()
 
@@ -100,19 +100,19 @@ class RtspLink(Link):
             return
         with contextlib.suppress(OSError):
             if self._client.session:
-                self._client.take_leave(self._address.url, _FAREWELL)
+                self._client.teardown(self._address.url, _FAREWELL)
         self._socket.close()
         self._socket = self._client = None
 
     def _send_waiting(self, connection: socket.socket, client: RtspClient) -> None:
-        client.skip_received()
+        client.drain()
         connection.sendall(self._waiting)
         self._waiting.clear()
         if time.monotonic() - self._alive_at > _KEEP_ALIVE:
             self._alive_at = time.monotonic()
-            client.tell("OPTIONS", self._address.url)
+            client.send("OPTIONS", self._address.url)
 
-    def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+    def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
         """Send a request and wait for the answer.
 
         Raises:
@@ -120,14 +120,14 @@ class RtspLink(Link):
             SinkError: the server refuses for good.
         """
         assert self._client
-        answer = self._client.ask(method, url, headers, body)
-        if answer.status != 200:
-            self._refuse(answer)
-        return answer
+        response = self._client.request(method, url, headers, body)
+        if response.status != 200:
+            self._refuse(response)
+        return response
 
-    def _refuse(self, answer: Answer) -> None:
-        said = f"{answer.status} {answer.reason}".strip()
-        match answer.status:
+    def _refuse(self, response: Response) -> None:
+        said = f"{response.status} {response.reason}".strip()
+        match response.status:
             case 0:
                 raise SinkError(f"{self.name}: what answers there is no RTSP server")
             case 401 if self._authorisation is None:

@@ -35,7 +35,7 @@ from mjpeg_restore.sinks.timing import (
 from mjpeg_restore.sinks.writer import VideoWriter
 from mjpeg_restore.sound import SoundTrack
 
-_CONTAINERS = {
+CONTAINERS = {
     ".mp4": "mp4",
     ".m4v": "mp4",
     ".mov": "mov",
@@ -44,6 +44,7 @@ _CONTAINERS = {
     ".avi": "avi",
     ".ts": "mpegts",
 }
+"""FFmpeg's names of containers by file extension."""
 _DEFAULT_CODEC = {"webm": "vp9"}
 """h264 for other containers. Not AV1: one of some thousand recordings makes SVT-AV1 4.1 fail, or wait for itself."""
 
@@ -79,9 +80,9 @@ def choose_format(path: str | os.PathLike[str], settings: OutputSettings) -> tup
             the container does not support the codec, or the source is live and the container AVI or the encoder
             SVT-AV1.
     """
-    format_name = _CONTAINERS.get(Path(path).suffix.lower())
+    format_name = CONTAINERS.get(Path(path).suffix.lower())
     if format_name is None:
-        raise SinkError(f"{path}: no container has that extension; use one of {' '.join(_CONTAINERS)}")
+        raise SinkError(f"{path}: no container has that extension; use one of {' '.join(CONTAINERS)}")
     if settings.live and format_name not in _LIVE_OPTIONS:
         raise SinkError(f"{path}: an AVI that is not finished cannot be played; record live video to .mkv or .mp4")
     encoder = find_encoder(settings.codec or _DEFAULT_CODEC.get(format_name, "h264"), settings)

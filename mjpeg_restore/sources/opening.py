@@ -30,8 +30,8 @@ Spec = Union[str, os.PathLike[str], BinaryIO, "Buffer"]
 """A path, a pattern, "-", a binary file, or a buffer: bytes, a memoryview, a uint8 array."""
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
-_WITH_PASSWORD = re.compile(r"(?:[a-z]+:/)?[^/:@]+:[^@]+@", re.IGNORECASE)
-"""The beginning of a camera's address whose scheme is missing or mistyped."""
+_WITH_PASSWORD = re.compile(r"(?!\.{0,2}/(?!/)|[a-z]:[\\/])[^:@]*:.*@", re.IGNORECASE | re.DOTALL)
+"""The beginning of a camera's address whose scheme is missing or mistyped; not of what can only be a path."""
 
 
 def open_source(

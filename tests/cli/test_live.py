@@ -117,7 +117,7 @@ def test_credentials_are_written_nowhere(name: str, tmp_path: Path, capfd: pytes
     assert reason.count("\n") == 1 and "password" in reason
 
 
-@pytest.mark.parametrize("start", ["", "http:/"])
+@pytest.mark.parametrize("start", ["", "http:/", "http//", "://"])
 def test_an_address_without_a_scheme_shows_no_password(start: str, capfd: pytest.CaptureFixture[str]) -> None:
     code, _, err = run([f"{start}alice:s3cret@127.0.0.1/video?token=t0ken", "-o", "out.mp4", *FAST], capfd)
     assert code == 3

@@ -61,6 +61,9 @@ class Wire(asyncio.Transport):
         self.waiting = 0
         self.aborted = False
 
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.waiting += len(data)
+
     def get_write_buffer_size(self) -> int:
         return self.waiting
 
@@ -100,6 +103,16 @@ def test_one_that_takes_a_little_now_and_then_is_not() -> None:
     for _ in range(100):
         wire.waiting -= 1500
         loop.sleep(0.8 * PATIENCE)
+    assert not wire.aborted
+
+
+def test_nor_is_one_that_takes_each_picture_and_always_has_one_of_the_same_size_to_take() -> None:
+    loop, wire, connection = connected()
+    connection.transport.write(bytes(1500))
+    for _ in range(100):
+        connection.transport.write(bytes(1500))
+        wire.waiting -= 1500
+        loop.sleep(PATIENCE / 10)
     assert not wire.aborted
 
 

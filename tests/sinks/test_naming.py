@@ -41,6 +41,11 @@ DEFAULT = OutputSettings()
         ("./u:p@h", "pictures", "./u:p@h"),
         ("raw:out/8:30@door", "raw", "out/8:30@door"),
         ("C:/me@work/a.mp4", "video", "C:/me@work/a.mp4"),
+        ("cam 10:30 me@home.mp4", "video", "cam 10:30 me@home.mp4"),
+        ("10:30/u@h.mp4", "video", "10:30/u@h.mp4"),
+        ("/data/10:30/u@h", "pictures", "/data/10:30/u@h"),
+        ("//data/out", "pictures", "//data/out"),
+        ("rtsp/a.mp4", "video", "rtsp/a.mp4"),
     ],
 )
 def test_a_name_states_the_format(name: str, format: str, where: str) -> None:
@@ -55,10 +60,28 @@ def test_a_format_without_a_name_is_no_folder(name: str) -> None:
             interpret()
 
 
-@pytest.mark.parametrize("start", ["u:hu/s@h@", "rtsp:u:hush@", "rtsp:/u:hush@", "http:/u:hush@", "rtsp:/", "TCP:/"])
-def test_a_mistyped_address_is_no_folder_and_shows_no_password(start: str) -> None:
-    for interpret in (lambda: Target.parse(f"{start}cam/x", DEFAULT), lambda: within("folder", f"{start}cam/x")):
-        with pytest.raises(SinkError, match=r"^cam/x is no address without rtsp:// in front"):
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("u:hu/s@h@cam/x", "cam/x is no address without rtsp://"),
+        ("rtsp:u:hush@cam/x", "cam/x is no address without rtsp://"),
+        ("rtsps:/u:hush@cam/x.mp4", "cam/x.mp4 is no address without rtsps://"),
+        ("http:/u:hush@cam/x", "cam/x is no address without rtsp://"),
+        ("rtsp//u:hush@cam/x", "cam/x is no address without rtsp://"),
+        ("rtsp;//u:hush@cam/x", "cam/x is no address without rtsp://"),
+        ("rtsp.//u:hush@cam/x", "cam/x is no address without rtsp://"),
+        ("//u:hush@cam/x", "cam/x is no address without rtsp://"),
+        ("://u:hush@cam/x", "cam/x is no address without rtsp://"),
+        ("u:hush@cam", "cam is no address without rtsp://"),
+        ("rtsp:cam/x", "cam/x is no address without rtsp://"),
+        ("rtsp:/cam/x.mp4", "cam/x.mp4 is no address without rtsp://"),
+        ("TCP:/cam:1", "cam:1 is no address without tcp://"),
+        ("udp:/239.0.0.1:1234", "239.0.0.1:1234 is no address without udp://"),
+    ],
+)
+def test_a_mistyped_address_is_no_folder_and_shows_no_password(name: str, shown: str) -> None:
+    for interpret in (lambda: Target.parse(name, DEFAULT), lambda: within("folder", name)):
+        with pytest.raises(SinkError, match=f"^{shown} in front"):
             interpret()
 
 

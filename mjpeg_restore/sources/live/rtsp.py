@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,6 +23,10 @@ from mjpeg_restore.sources.live.settings import LiveSettings
 _ADVICE = "set this stream of the camera, or a second one, to MJPEG"
 _PROTOCOLS = "rtsp,rtp,tcp,udp,tls"
 """A camera cannot make FFmpeg open anything else, such as a file."""
+_MIN_TIMEOUT = 1.0
+"""Seconds that FFmpeg has to connect, also where the answers before took nearly all of the timeout."""
+_PAUSE = 1.0
+"""Seconds that a camera for a single client has to notice that the connection of `follow_redirects` is closed."""
 
 
 class RtspConnection(DemuxedConnection):
@@ -30,7 +35,8 @@ class RtspConnection(DemuxedConnection):
     FFmpeg completes the JPEGs, whatever the Q of the RTP header (quirk R1). It drops pictures until it knows their
     tables (R2), pictures that lost a packet (R4), and RTP types other than 4:2:0 and 4:2:2 (R5).
 
-    `interrupt` takes effect with the next picture, or when nothing has come for the stall timeout.
+    `interrupt` takes effect with the next picture, or when nothing has come for the stall timeout, or at most a second
+    later. All that is done to connect has this time together.
     """
 
     def __init__(self, address: Address, settings: LiveSettings | None = None) -> None:
@@ -48,18 +54,27 @@ class RtspConnection(DemuxedConnection):
     def open(self) -> InputContainer:
         """Connect; see `DemuxedConnection.open`."""
         address, timeout = self._address, self._settings.stall_timeout
+        until = time.monotonic() + timeout
         try:
             # FFmpeg reports an unknown host as an input/output error.
             socket.getaddrinfo(address.host, address.port)
-            if address.user is not None:
-                address = follow_redirects(address, timeout, verify_tls=self._settings.verify_tls)
-            return av.open(_url(address), options=self._options(address), timeout=timeout)
+            if address.user is None:
+                return self._connect(address, until)
+            address = follow_redirects(address, timeout, verify_tls=self._settings.verify_tls)
+            try:
+                return self._connect(address, until)
+            except (av.error.FFmpegError, OSError) as error:
+                if time.monotonic() + _PAUSE > until or not self._may_be_occupied(error, address):
+                    raise
+            # Without redirects again: they would take the camera's only place each time, just before FFmpeg needs it.
+            time.sleep(_PAUSE)
+            return self._connect(address, until)
         except socket.gaierror:
             raise ConnectionFailed(f"{self.name}: there is no host of this name") from None
         except av.error.ExitError:
             raise self.silent_error() from None
         except (av.error.FFmpegError, OSError) as error:
-            raise self._refusal(error) from None  # without the cause, whose text holds the password
+            raise self._refusal(error, address) from None  # without the cause, whose text holds the password
 
     def repaired(self, data: bytes) -> bytes:
         """The picture with the true size, if the user has stated it (R3)."""
@@ -68,6 +83,16 @@ class RtspConnection(DemuxedConnection):
     def silent_error(self) -> ConnectionFailed:
         """The error for a camera from which nothing came within the timeout."""
         return ConnectionFailed(f"{self.name}: nothing came for {self._settings.stall_timeout:g} s")
+
+    def _connect(self, address: Address, until: float) -> InputContainer:
+        """Have FFmpeg connect, in the time that is left; the wait for each picture may take all of the timeout."""
+        timeout = self._settings.stall_timeout
+        left = max(until - time.monotonic(), min(_MIN_TIMEOUT, timeout))
+        return av.open(_url(address), options=self._options(address), timeout=(left, timeout))
+
+    def _may_be_occupied(self, error: av.error.FFmpegError | OSError, address: Address) -> bool:
+        """Whether a camera may refuse because it has not noticed yet that its client before has gone."""
+        return not isinstance(error, av.error.ExitError) and isinstance(self._refusal(error, address), ConnectionFailed)
 
     def _options(self, address: Address) -> dict[str, str]:
         options = {
@@ -83,8 +108,13 @@ class RtspConnection(DemuxedConnection):
                 options["ca_file"] = certificates
         return options
 
-    def _refusal(self, error: av.error.FFmpegError | OSError) -> SourceError:
-        """The error that tells what the camera, or the network, has answered."""
+    def _refusal(self, error: av.error.FFmpegError | OSError, address: Address) -> SourceError:
+        """The error that tells what the camera, or the network, has answered.
+
+        Args:
+            error: of the attempt to connect.
+            address: that it was made to, which the camera may have redirected to.
+        """
         if isinstance(error, TimeoutError) and error.errno is None:  # of our own requests
             return self.silent_error()
         if isinstance(error, av.error.HTTPUnauthorizedError):
@@ -101,7 +131,7 @@ class RtspConnection(DemuxedConnection):
                 f"{self.name} does not send over {self._settings.rtsp_transport.upper()}",
                 Hint("{rtsp_transport} may work", rtsp_transport=other),
             )
-        if self._address.scheme == "rtsps" and self._settings.verify_tls and error.errno == errno.EIO:
+        if address.scheme == "rtsps" and self._settings.verify_tls and error.errno == errno.EIO:
             return SourceError(
                 f"{self.name}: there is no TLS connection; perhaps the certificate is not to be trusted",
                 Hint("{verify_tls} accepts any", verify_tls=False),

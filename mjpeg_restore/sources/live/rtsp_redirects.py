@@ -12,7 +12,7 @@ from typing import Final
 from mjpeg_restore.address import Address
 from mjpeg_restore.authorisation import Authorisation
 from mjpeg_restore.errors import ConnectionFailed, Hint, SourceError
-from mjpeg_restore.rtsp_client import Answer, RtspClient, secured
+from mjpeg_restore.rtsp_client import Response, RtspClient, wrap_tls
 
 NOT_RTSP: Final = "the camera does not answer, or not as RTSP"
 _MAX_REDIRECTS: Final = 10
@@ -29,7 +29,7 @@ def follow_redirects(address: Address, timeout: float, *, verify_tls: bool = Tru
 
     Args:
         address: with the credentials. The address returned has them only if scheme, host and port are the same.
-        timeout: seconds for each answer, and for all redirects together.
+        timeout: seconds for everything: connections, TLS and answers of all redirects.
         verify_tls: require a valid certificate for rtsps.
 
     Raises:
@@ -39,39 +39,45 @@ def follow_redirects(address: Address, timeout: float, *, verify_tls: bool = Tru
     """
     until, at = time.monotonic() + timeout, address
     for _ in range(_MAX_REDIRECTS + 1):
-        answer = _description(at, max(until - time.monotonic(), 0.01), verify_tls)
-        if answer.status == 401:
+        response = _description(at, until, verify_tls)
+        if response.status == 401:
             raise _refused_password(at, address)
-        if not 300 <= answer.status < 400:
+        if not 300 <= response.status < 400:
             return at
-        at = _redirected(at, answer.first("location"), address)
+        at = _redirected(at, response.first("location"), address)
     raise SourceError(f"{address.name} redirects more than {_MAX_REDIRECTS} times")
 
 
-def _description(address: Address, timeout: float, verify_tls: bool) -> Answer:
+def _description(address: Address, until: float, verify_tls: bool) -> Response:
     """The answer to DESCRIBE, or to OPTIONS if that is refused."""
-    connection = socket.create_connection((address.host, address.port), timeout)
+    connection = socket.create_connection((address.host, address.port), _left(until))
     with connection:
         if address.scheme == "rtsps":
-            connection = _secured(connection, address, verify_tls)
+            connection.settimeout(_left(until))
+            connection = _encrypted(connection, address, verify_tls)
         with connection:
             authorisation = None if address.user is None else Authorisation(address.user, address.password)
-            client = RtspClient(connection, authorisation, timeout)
-            answer = client.ask("OPTIONS", address.url)
-            if answer.status == 200:
-                answer = client.ask("DESCRIBE", address.url, {"Accept": "application/sdp"})
-    if not answer.status:
+            client = RtspClient(connection, authorisation, _left(until))
+            response = client.request("OPTIONS", address.url)
+            if response.status == 200:
+                client.timeout = _left(until)
+                response = client.request("DESCRIBE", address.url, {"Accept": "application/sdp"})
+    if not response.status:
         raise ConnectionFailed(f"{address.name}: {NOT_RTSP}")
-    return answer
+    return response
 
 
-def _secured(plain: socket.socket, address: Address, verify_tls: bool) -> ssl.SSLSocket:
+def _left(until: float) -> float:
+    return max(until - time.monotonic(), 0.01)  # 0 would mean not to wait at all
+
+
+def _encrypted(plain: socket.socket, address: Address, verify_tls: bool) -> ssl.SSLSocket:
     context = ssl.create_default_context()
     if not verify_tls:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     try:
-        return secured(plain, context, address.host)
+        return wrap_tls(plain, context, address.host)
     except ssl.SSLCertVerificationError as error:
         raise SourceError(
             f"{address.name}: the certificate is not to be trusted ({error.verify_message})",
@@ -82,9 +88,11 @@ def _secured(plain: socket.socket, address: Address, verify_tls: bool) -> ssl.SS
 def _redirected(address: Address, location: str, first: Address) -> Address:
     """The address that a redirect names, with the credentials of the first one if it is of the same server."""
     found = _SCHEME.match(location)
-    if found is None or found[1].lower() not in _SCHEMES:
-        where = f"to {found[1].lower()[:20]}:, which is refused" if found else "without saying where to"
-        raise SourceError(f"{address.name} redirects {where}: only rtsp and rtsps are followed")
+    if not location:
+        raise SourceError(f"{address.name} redirects without saying where to")
+    if found and found[1].lower() not in _SCHEMES:
+        scheme = found[1].lower()[:20]
+        raise SourceError(f"{address.name} redirects to {scheme}:, which is refused: only rtsp and rtsps are followed")
     try:
         target = address.join(location)
     except SourceError as error:

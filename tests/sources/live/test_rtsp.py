@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import ssl
@@ -13,14 +14,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+import av
+import av.error
 import pytest
 from cameras.access import Access
 from cameras.pictures import NumberedPictures, read_number
 from cameras.rtsp import AUDIO_TRACK, H264_TRACK, H265_TRACK, JPEG_TRACK, RtspCamera
 
+from mjpeg_restore import rtsp_client
 from mjpeg_restore.address import Address
 from mjpeg_restore.errors import ConnectionFailed, NotMjpeg, SourceError
 from mjpeg_restore.jpeg import read
+from mjpeg_restore.sources.live import rtsp, rtsp_redirects
 from mjpeg_restore.sources.live.connection import Capture
 from mjpeg_restore.sources.live.rtsp import RtspConnection, with_size
 from mjpeg_restore.sources.live.settings import LiveSettings
@@ -198,6 +203,25 @@ def test_redirects_on_the_same_server_keep_the_password(scheme: Literal["basic",
         assert numbers(list(connection(moved_from(camera)).pictures())) == [0, 1, 2]
 
 
+def test_redirects_to_a_path_stay_on_the_server() -> None:
+    with RtspCamera(fps=FAST, count=3, access=Access("admin", "secret")) as camera:
+        camera.moved = "/video"
+        assert numbers(list(connection(moved_from(camera)).pictures())) == [0, 1, 2]
+
+
+def test_a_certificate_of_the_server_that_a_redirect_leads_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def follow(*_: object, **__: object) -> Address:
+        return Address.parse("rtsps://127.0.0.1/")
+
+    monkeypatch.setattr(rtsp, "follow_redirects", follow)
+    monkeypatch.setattr(av, "open", fail)
+    with pytest.raises(SourceError, match="perhaps the certificate is not to be trusted"):
+        list(connection("rtsp://admin:secret@127.0.0.1/").pictures())
+
+
 def test_redirects_to_another_server_do_not_take_the_password_along() -> None:
     with RtspCamera(access=Access("admin", "secret")) as camera, RtspCamera(fps=FAST, count=3) as other:
         camera.moved = other.url
@@ -232,6 +256,63 @@ def test_redirects_that_are_refused(location: str | None, why: str) -> None:
         camera.moved = camera.url.replace("video", "old") if location is None else location
         with pytest.raises(SourceError, match=why):
             list(connection(moved_from(camera)).pictures())
+
+
+class SlowSocket(socket.socket):
+    """A connection to a camera that takes three seconds of a clock of the test's own for everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.allowed: list[float | None] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def create_connection(self, address: object, timeout: float) -> SlowSocket:
+        self.allowed.append(timeout)
+        self.now += 3
+        return self
+
+    def sendall(self, *_: object) -> None:
+        """Nobody is there."""
+
+    def recv(self, *_: object) -> bytes:
+        self.allowed.append(self.gettimeout())
+        self.now += 3
+        return b"RTSP/1.0 200 OK\r\n\r\n"
+
+    def open(self, url: str, *, options: object, timeout: tuple[float, float]) -> None:
+        self.allowed += timeout
+        raise av.error.HTTPNotFoundError(0, "not found")
+
+
+def test_all_that_is_done_to_connect_has_one_timeout_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera = SlowSocket()
+    for module in (rtsp, rtsp_redirects, rtsp_client):
+        monkeypatch.setattr(module, "time", camera)
+    monkeypatch.setattr(socket, "create_connection", camera.create_connection)
+    monkeypatch.setattr(av, "open", camera.open)
+    with pytest.raises(SourceError, match="no stream of this path"):
+        list(connection("rtsp://admin:secret@127.0.0.1/").pictures())
+    assert camera.allowed == [10, 7, 4, 1, 10]  # to connect, for two answers, for FFmpeg, and for each picture
+
+
+class OccupiedCamera(RtspCamera):
+    """Refuses every second connection: it has one place, and has not noticed yet that the client before has gone."""
+
+    def serve(self, connection: socket.socket, number: int) -> None:
+        self.statuses = {"DESCRIBE": "453 Not Enough Bandwidth"} if number % 2 == 0 else {}
+        super().serve(connection, number)
+
+
+def test_a_camera_for_one_client_is_given_time_to_notice_that_the_probe_has_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rtsp, "_PAUSE", 0, raising=False)
+    with OccupiedCamera(fps=FAST, count=3, access=Access("admin", "secret")) as camera:
+        assert numbers(list(connection(camera.url.replace("//", "//admin:secret@")).pictures())) == [0, 1, 2]
+        assert camera.connections == 3
 
 
 def test_a_wrong_password_is_told_once() -> None:
