@@ -410,6 +410,8 @@ class _Limits:
         self._agree: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)
         self.contrast = (np.zeros((0, 0), np.float32),) * 2
         self._quieter = Quieter()
+        self._unheard = _SOME
+        """Frames since blocks that stand still told of the noise."""
         self._seen_before: deque[float] = deque([SENSOR] * _SOME, _SOME)
         """The noise of the last frames as all blocks told it: none may agree with means of noise that is not known."""
 
@@ -446,7 +448,9 @@ class _Limits:
         if is_blank(coefficients, table, state):
             self.begun = np.ones_like(moved)
         elif steady:
-            known = max(self.noise, sorted(self._seen_before)[_SOME // 2])
+            known = self.noise
+            if self._unheard >= _SOME:
+                known = max(known, sorted(self._seen_before)[_SOME // 2])
             seen = self._seen(found, known)
             self.begun, noise = self._quieter.follow(coefficients, table, state, self._agree, known, seen)
             self._seen_before.append(seen.variance if seen else SENSOR)
@@ -476,8 +480,10 @@ class _Limits:
         """
         spread, count = (_grouped(values[self._agree & steady | still]) for values in (self._spread, self._count))
         telling = count >= _GROUP / 2
+        self._unheard += 1
         if np.count_nonzero(telling) >= _GROUPS:
             self.noise = adapted(self.noise, _median(spread[telling] / count[telling]))
+            self._unheard = 0
         if np.count_nonzero(still) < _FEWEST:
             return
         medians, ninths = np.array([_deciles(values[still]) for values in self._distances]).T

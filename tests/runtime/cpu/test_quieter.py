@@ -171,3 +171,22 @@ def test_the_past_of_what_is_flat_counts_nothing_then(quality: int, believed: fl
             assert (seen[FLAT] > 0).mean() > 0.9
         scene.state = ComponentState(scene.state.mean, seen.copy(), scene.state.correction)
         scene.take(coefficients)
+
+
+def test_motion_that_ends_is_no_noise_that_falls() -> None:
+    table = scaled_tables(50)[0].reshape(64).astype(np.uint16)
+    scene, activity = Scene(table), Activity([(HIGH, WIDE)])
+    still, moves = ALL.astype(np.float32), np.s_[:, WIDE * 5 // 8 :]
+    still[moves] = 0
+    for number in range(24):
+        if 8 <= number < 20:
+            scene.scene[moves] += scene.random.normal(0, 12, scene.scene[moves].shape)
+        coefficients = scene.frame(1.5)
+        before = activity.lit([(coefficients, table)], [scene.state])
+        activity.choose([(coefficients, table)], before)
+        seen = activity.doubt(before)[0].evidence
+        activity.learn([still * (scene.state.evidence[..., 0] > 0)])
+        if number > 4:
+            assert (seen[FLAT] > 0).mean() > 0.9
+        scene.state = ComponentState(scene.state.mean, seen.copy(), scene.state.correction)
+        scene.take(coefficients)
