@@ -85,6 +85,17 @@ def test_a_mistyped_address_is_no_folder_and_shows_no_password(name: str, shown:
             interpret()
 
 
+@pytest.mark.parametrize("width", ["0100", "099999999999", "09999999999999999999999", "0" * 9 + "300000000"])
+def test_a_number_wider_than_a_name_is_refused(width: str) -> None:
+    with pytest.raises(SinkError, match=r"^a/z%0[0-9]+d\.png: the width of its number has more than two digits"):
+        Target.parse(f"a/z%{width}d.png", DEFAULT)
+
+
+def test_only_ascii_digits_are_a_width() -> None:
+    assert Target.parse("a/u%0\N{ARABIC-INDIC DIGIT THREE}d.png", DEFAULT).format == "picture"
+    assert Target.parse("a/u%00006d.png", DEFAULT).format == "pictures"
+
+
 def test_streams_are_kept_by_nobody() -> None:
     streams = {"-", "raw:-", "ts:-", "/dev/null", "v4l2:/dev/video3", "rtsp://h/x", "tcp://h:1", "udp://h:1"}
     files = {"a.mp4", "a.m3u8", "raw:a", "y4m:a", "a.y4m", "a", "a.png"}
