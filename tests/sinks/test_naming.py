@@ -10,7 +10,7 @@ import pytest
 
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.sinks import OutputSettings, SegmentLimit, Target, following, joined, within
-from tests.lacking import needs_named_pipes
+from tests.lacking import needs_folders_that_vanish, needs_named_pipes
 
 DEFAULT = OutputSettings()
 
@@ -121,6 +121,19 @@ def test_two_names_of_a_place() -> None:
     assert len({place("a"), place("a/%d.jpg"), place("a/b%d.png"), place("a.png")}) == 4
     assert place("rtsp://h/x") != place("rtsp://h/y")
     assert place("RTSP://u:p@H:554/x") == place("rtsp://h/x")
+
+
+@needs_folders_that_vanish
+def test_the_place_of_a_relative_name_is_unknown_where_the_current_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for name in ("a.mp4", "a/", "y4m:a", "a.m3u8"):
+        with pytest.raises(SinkError, match=f"^{name}: the current folder is gone .*: go to another$"):
+            _ = Target.parse(name, DEFAULT).place
+    assert Target.parse("/x/a.mp4", DEFAULT).place.endswith("/x/a.mp4")
 
 
 def test_names_for_messages_have_no_passwords_and_files_keep_theirs() -> None:
