@@ -98,8 +98,12 @@ class Target:
 
     @property
     def is_standard_output(self) -> bool:
-        """Whether it is standard output, by the name "-"."""
-        return self.where == "-"
+        """Whether it is standard output, by any of its names: "-", /dev/stdout, or the file that it is redirected to.
+
+        Raises:
+            SinkError: see `place`.
+        """
+        return self.place == os.path.realpath(_STANDARD_OUTPUT)
 
     @property
     def is_pipe(self) -> bool:
@@ -140,7 +144,7 @@ class Target:
             return self.address.url
         path = without_width(self.pattern) if self.pattern else self.where
         try:
-            return os.path.realpath(_STANDARD_OUTPUT if self.is_standard_output else path)
+            return os.path.realpath(_STANDARD_OUTPUT if path == "-" else path)
         except OSError as error:
             raise SinkError(f"{self.name}: the current folder is gone ({reason_of(error)}): go to another") from error
 

@@ -123,6 +123,12 @@ def test_two_names_of_a_place() -> None:
     assert place("RTSP://u:p@H:554/x") == place("rtsp://h/x")
 
 
+def test_standard_output_has_two_names() -> None:
+    names = {"-", "raw:-", "ts:-", "y4m:/dev/stdout", "a.mp4", "raw:a", "tcp://h:1", "./-"}
+    found = {name for name in names if Target.parse(name, DEFAULT).is_standard_output}
+    assert found == {"-", "raw:-", "ts:-", "y4m:/dev/stdout"}
+
+
 @needs_folders_that_vanish
 def test_the_place_of_a_relative_name_is_unknown_where_the_current_folder_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
