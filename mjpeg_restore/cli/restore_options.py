@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import get_args
 
 from mjpeg_restore import catalogue
@@ -112,7 +111,7 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
     )
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
     add("--device", default="auto", help=f"{known_devices()} (%(default)s)")
-    add("--engine-cache", type=Path, metavar="DIR", help=ENGINE_CACHE)
+    add("--engine-cache", type=values.folder, metavar="DIR", help=ENGINE_CACHE)
     add("--threads", type=values.threads, metavar="N", help="CPU threads of the network (all cores)")
     add("--texture", type=values.share, metavar="0..1", help="how much texture to invent (0); for qgac")
     add("--seed", type=values.seed, metavar="S", help="which of many possible pictures (0); for one-to-many")

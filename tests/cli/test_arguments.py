@@ -36,6 +36,22 @@ def test_help_names_the_commands(words: list[str], told: str, capfd: pytest.Capt
     assert told in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["cam.avi", "-o", "out.mp4"],
+        ["archive", "rec", "-o", "out"],
+        ["build"],
+        ["doctor"],
+    ],
+)
+def test_an_empty_cache_is_not_the_current_folder(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse([*words, "--engine-cache", ""])
+    assert stopped.value.code == 2
+    assert "argument --engine-cache: is empty: is a variable unset?" in capsys.readouterr().err
+
+
 def test_a_pattern_that_the_shell_has_spelt_out_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["a.jpg", "b.jpg", "c.jpg", "-o", "out"])
