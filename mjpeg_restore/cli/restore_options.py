@@ -30,6 +30,7 @@ Restore Motion-JPEG from its DCT coefficients.
 
 commands:
   mjpeg-restore run FILE       run many cameras, by a settings file such as cameras.toml
+  mjpeg-restore fleet FILE     run them on the machines of a Ray cluster
   mjpeg-restore archive SOURCE... -o DESTINATION
                                restore folders of recordings, on all cores or on a cluster
   mjpeg-restore inspect INPUT  say what is in a recording, or what a camera sends
@@ -37,7 +38,8 @@ commands:
   mjpeg-restore doctor         say what is here, what each network runs on, and what to install
   mjpeg-restore build          build TensorRT's engines for NVIDIA GPUs, ahead of their first use
 
-With -o, --show, --serve or --verify these words but archive are names of files: mjpeg-restore models -o out.mp4
+With -o, --show or --verify these words but archive are names of files, and with --serve those but run, fleet and
+archive: mjpeg-restore models -o out.mp4
 """
 
 OF_THE_OUTPUT: dict[str, object] = {

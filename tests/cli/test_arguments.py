@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mjpeg_restore.cli import main
-from mjpeg_restore.cli.arguments import parse
+from mjpeg_restore.cli.arguments import NAMED_COMMANDS, parse
 from tests.cli.command import FAST, assert_one_line, pictures, run, still, times
 
 
@@ -29,11 +29,22 @@ def test_help_shows_examples_and_exit_codes(capfd: pytest.CaptureFixture[str]) -
         (["models", "--help"], "usage: mjpeg-restore models "),
     ],
 )
-def test_help_names_the_commands(words: list[str], told: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_help_of_a_command_is_its_own(words: list[str], told: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words)
     assert caught.value.code == 0
     assert told in capfd.readouterr().out
+
+
+def test_help_names_all_commands_and_what_makes_names_of_files_of_them(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    out = capfd.readouterr().out
+    assert [name for name in NAMED_COMMANDS if f"\n  mjpeg-restore {name} " not in out] == []
+    told = (
+        "With -o, --show or --verify these words but archive are names of files, and with --serve those but run, fleet"
+    )
+    assert told in out
 
 
 @pytest.mark.parametrize(
