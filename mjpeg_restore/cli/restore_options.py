@@ -195,7 +195,11 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
     )
     run_group.add_argument("--log-format", choices=("text", "json"), default="text", help="of messages (%(default)s)")
     run_group.add_argument("-q", "--quiet", action="store_true", help="errors only")
-    run_group.add_argument("--json", action="store_true", help="print a report as JSON at the end")
+    run_group.add_argument(
+        "--json",
+        action="store_true",
+        help="print a report as JSON at the end; of --candidates one for each, a line each",
+    )
     add("--version", action=_Version)
 
 

@@ -18,6 +18,7 @@ def test_help_shows_examples_and_exit_codes(capfd: pytest.CaptureFixture[str]) -
     assert caught.value.code == 0
     assert "mjpeg-restore cam.mjpeg -o out.mp4" in out
     assert "exit codes: 0 done, 2 wrong arguments" in out
+    assert "a report as JSON at the end; of --candidates one for each, a line each" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(
