@@ -126,6 +126,7 @@ class Feed(ABC):
 
     def _leave(self) -> None:
         """Close the sink, for its consumer has gone."""
+        self.report.left = not self.outlet.ends_run  # a window that is shut was watched to its end
         self._close()
         # Of a recording, the reader alone decides how much it wants.
         expected = self.outlet.ends_run or (self._alone and self.outlet.when_full == "wait")

@@ -45,6 +45,9 @@ class OutputReport:
     """Frames that came while it was busy, and were replaced by newer ones."""
     missed: int = 0
     """Frames that came after its consumer had gone, or after it had failed."""
+    left: bool = False
+    """Whether its consumer went before the end. If it was the last one, the run ended with that: no frames came that it
+    could have missed."""
     error: str | None = None
     """Why it was given up, in one line, if it was."""
 

@@ -145,6 +145,7 @@ def needs_gstreamer_plugin(element: str, environment: dict[str, str]) -> None:
 needs_linux = _unless(sys.platform == "linux", "needs Linux")
 needs_fork = _unless(hasattr(os, "fork"), "needs a system that can fork")
 needs_named_pipes = _unless(hasattr(os, "mkfifo"), "needs a system that has named pipes")
+needs_folders_that_vanish = _unless(os.name == "posix", "needs a system that can remove the current folder")
 needs_full_device = _unless(Path("/dev/full").exists(), "needs a system that has /dev/full")
 needs_proc = _unless(Path("/proc/self/statm").exists(), "needs a system that has /proc")
 needs_sigint = _unless(

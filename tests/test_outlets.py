@@ -248,7 +248,15 @@ def test_a_consumer_that_leaves_ends_its_output_alone(instant: bool, caplog: pyt
     assert (len(staying.pictures), staying.ended) == (20, ["closed"])
     assert not report.interrupted
     assert [(output.frames, output.missed, output.error) for output in report.outputs] == [(2, 18, None), (20, 0, None)]
+    assert [output.left for output in report.outputs] == [True, False]
     assert caplog.messages == ["a pipe: its reader has gone"]
+
+
+def test_the_report_of_a_run_that_ended_with_its_only_consumer_says_so() -> None:
+    report = run(ListSource([still()] * 20), DECODE, [Outlet(Collect(leave_at=2), "a pipe")])
+    assert report.as_dict()["outputs"] == [
+        {"name": "a pipe", "frames": 2, "lost": 0, "dropped": 0, "missed": 0, "left": True, "error": None}
+    ]
 
 
 def test_a_consumer_that_leaves_ends_the_run_where_that_is_asked_for() -> None:
@@ -258,6 +266,7 @@ def test_a_consumer_that_leaves_ends_the_run_where_that_is_asked_for() -> None:
     assert report.interrupted
     assert source.yielded < 60
     assert staying.ended == ["closed"]
+    assert not any(output.left for output in report.outputs)
 
 
 def test_an_error_of_the_source_discards_every_output() -> None:

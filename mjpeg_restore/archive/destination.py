@@ -62,12 +62,17 @@ class Destination:
         """Check the location, and make it absolute: other processes have other current folders.
 
         Raises:
-            SinkError: it is empty, as a variable of a script may be.
+            SinkError: it is empty, as a variable of a script may be; or relative, and the current folder is gone.
         """
         if not self.location:
             raise SinkError("the destination is empty: give a folder or a URL")
         if not is_url(self.location):
-            object.__setattr__(self, "location", os.path.abspath(local_path(self.location)))
+            try:
+                location = os.path.abspath(local_path(self.location))
+            except OSError as error:
+                gone = f"the current folder is gone ({reason_of(error)}): go to another"
+                raise SinkError(f"{self.location}: {gone}") from error
+            object.__setattr__(self, "location", location)
 
     @property
     def store(self) -> Store:

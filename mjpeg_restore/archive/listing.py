@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
+from mjpeg_restore.archive.destination import Destination
 from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.store import Entry, is_url, local_path
 from mjpeg_restore.errors import SourceError, SourceNotFound, reason_of
@@ -57,11 +58,13 @@ def list_recordings(sources: Sequence[str], destination: str, extension: str) ->
     Raises:
         SourceNotFound: a source does not exist.
         SourceError: it cannot be read, two recordings have one name, or a restored file would replace a recording.
+        SinkError: see `Destination`.
         MissingExtra: a source takes a package that is not installed.
     """
+    folder = Destination(destination).location
     found: dict[str, Entry] = {}
     for source in sources:
-        for name, entry in _of_source(source, destination):
+        for name, entry in _of_source(source, folder):
             if name in found and _absolute(found[name].path) != _absolute(entry.path):
                 raise SourceError(
                     f"{found[name].path} and {entry.path} would both be restored as {name}: "
@@ -75,7 +78,7 @@ def list_recordings(sources: Sequence[str], destination: str, extension: str) ->
         Recording(name, _absolute(entry.path), entry.size, entry.modified, outputs[name])
         for name, entry in found.items()
     ]
-    _refuse_replaced(recordings, destination)
+    _refuse_replaced(recordings, folder)
     return recordings
 
 
@@ -85,7 +88,7 @@ def _refuse_replaced(recordings: Sequence[Recording], destination: str) -> None:
     Raises:
         SourceError: there is one.
     """
-    folder = local_path(destination).rstrip("/")
+    folder = destination.rstrip("/")
     real = lru_cache(maxsize=1024)(os.path.realpath)
 
     def place(path: str) -> str:

@@ -67,13 +67,22 @@ def load(path: Path) -> object:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no JSON; it has NaN or Infinity, which JSON lacks, or an object with a key twice; it is too
-            large to be read.
-        RecursionError: it is nested too deeply.
+        ValueError: it is too large to be read; otherwise see `parse`.
+        RecursionError: see `parse`.
     """
     if path.stat().st_size > _MOST_BYTES:
         raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MiB")
-    return json.loads(path.read_text("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+    return parse(path.read_text("utf-8"))
+
+
+def parse(content: str) -> object:
+    """Read the text of a JSON file.
+
+    Raises:
+        ValueError: it is no JSON; it has NaN or Infinity, which JSON lacks, or an object with a key twice.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -13,7 +13,18 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mjpeg_restore.catalogue.json_object import JsonObject, array, flag, load, mapping, number, text, whole, wrong
+from mjpeg_restore.catalogue.json_object import (
+    JsonObject,
+    array,
+    flag,
+    load,
+    mapping,
+    number,
+    parse,
+    text,
+    whole,
+    wrong,
+)
 from mjpeg_restore.catalogue.model import OURS, GraphFile, Model, Variant
 from mjpeg_restore.catalogue.ports import Port, check_sides
 from mjpeg_restore.errors import ModelCorrupt, reason_of
@@ -61,7 +72,7 @@ def write_manifest(folder: Path, models: dict[str, Any]) -> None:
     path = folder / FILE
     content = json.dumps({"schema": SCHEMA, "models": models}, indent=2)
     try:
-        _models(json.loads(content), folder, OURS)
+        _models(parse(content), folder, OURS)
     except ValueError as error:
         raise ModelCorrupt(f"{path} is not written: {error}") from error
     path.write_text(content + "\n")

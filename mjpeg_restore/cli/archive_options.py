@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import get_args
 
 from mjpeg_restore import catalogue
@@ -45,7 +44,7 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="say what would be done, how many frames, and about how long it takes")
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
     add("--device", default="auto", help=f"{known_devices()} (%(default)s)")
-    add("--engine-cache", type=Path, metavar="DIR", help=ENGINE_CACHE)
+    add("--engine-cache", type=values.folder, metavar="DIR", help=ENGINE_CACHE)
     add(
         "--part",
         type=values.part,

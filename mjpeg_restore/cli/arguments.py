@@ -105,7 +105,7 @@ def _parser() -> _Parser:
     models.add_argument("--json", action="store_true", help="as JSON")
     add_build_options(commands.add_parser("build", description=BUILDING, allow_abbrev=False))
     doctor = commands.add_parser("doctor", description="Say what is here and what is missing.", allow_abbrev=False)
-    doctor.add_argument("--engine-cache", type=Path, metavar="DIR", help=ENGINE_CACHE)
+    doctor.add_argument("--engine-cache", type=values.folder, metavar="DIR", help=ENGINE_CACHE)
     doctor.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
@@ -148,7 +148,7 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
         metavar="X.Y",
         help="of the GPUs that they are for, such as 8.9; with tensorrt-rtx, which needs no GPU to build",
     )
-    add("--engine-cache", type=Path, metavar="DIR", help=ENGINE_CACHE)
+    add("--engine-cache", type=values.folder, metavar="DIR", help=ENGINE_CACHE)
     add("-q", "--quiet", action="store_true", help="errors only")
     add("--json", action="store_true", help="say as JSON what was built")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import get_args
 
 from mjpeg_restore import catalogue
@@ -31,6 +30,7 @@ Restore Motion-JPEG from its DCT coefficients.
 
 commands:
   mjpeg-restore run FILE       run many cameras, by a settings file such as cameras.toml
+  mjpeg-restore fleet FILE     run them on the machines of a Ray cluster
   mjpeg-restore archive SOURCE... -o DESTINATION
                                restore folders of recordings, on all cores or on a cluster
   mjpeg-restore inspect INPUT  say what is in a recording, or what a camera sends
@@ -38,7 +38,8 @@ commands:
   mjpeg-restore doctor         say what is here, what each network runs on, and what to install
   mjpeg-restore build          build TensorRT's engines for NVIDIA GPUs, ahead of their first use
 
-With -o, --show, --serve or --verify these words but archive are names of files: mjpeg-restore models -o out.mp4
+With -o, --show or --verify these words but archive are names of files, and with --serve those but run, fleet and
+archive: mjpeg-restore models -o out.mp4
 """
 
 OF_THE_OUTPUT: dict[str, object] = {
@@ -112,7 +113,7 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
     )
     add("-m", "--model", default=catalogue.DEFAULT, help="the network (%(default)s); see 'mjpeg-restore models'")
     add("--device", default="auto", help=f"{known_devices()} (%(default)s)")
-    add("--engine-cache", type=Path, metavar="DIR", help=ENGINE_CACHE)
+    add("--engine-cache", type=values.folder, metavar="DIR", help=ENGINE_CACHE)
     add("--threads", type=values.threads, metavar="N", help="CPU threads of the network (all cores)")
     add("--texture", type=values.share, metavar="0..1", help="how much texture to invent (0); for qgac")
     add("--seed", type=values.seed, metavar="S", help="which of many possible pictures (0); for one-to-many")
@@ -194,7 +195,11 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
     )
     run_group.add_argument("--log-format", choices=("text", "json"), default="text", help="of messages (%(default)s)")
     run_group.add_argument("-q", "--quiet", action="store_true", help="errors only")
-    run_group.add_argument("--json", action="store_true", help="print a report as JSON at the end")
+    run_group.add_argument(
+        "--json",
+        action="store_true",
+        help="print a report as JSON at the end; of --candidates one for each, a line each",
+    )
     add("--version", action=_Version)
 
 

@@ -25,7 +25,7 @@ def summary(report: Report, outputs: Sequence[str], device: str) -> Iterator[str
         outputs: names of those that were to be written; what has failed was said when it happened.
         device: the device that was asked for.
     """
-    ended = {output.name for output in report.outputs if output.error or output.missed}
+    ended = {output.name for output in report.outputs if output.error or output.left}
     written = [name for name in outputs if name not in ended]
     where = f" to {joined(written)}" if written else ""
     speed = f", {report.speed:.2f}x real time" if report.speed else ""
@@ -39,8 +39,9 @@ def summary(report: Report, outputs: Sequence[str], device: str) -> Iterator[str
             yield f"{output.name}: {output.dropped} dropped while it was busy"
         if output.lost:
             yield f"{output.name}: {output.lost} lost while there was no connection"
-        if output.missed and not output.error:
-            yield f"{output.name}: its reader left after {output.frames} frames, {output.missed} missed"
+        if output.left and not output.error:
+            missed = f", {output.missed} missed" if output.missed else ""
+            yield f"{output.name}: its reader left after {output.frames} frame{'s' * (output.frames != 1)}{missed}"
     if report.computed is not None:
         yield f"{report.computed:.1%} of the pictures computed anew, the rest is as before"
     for words, count in report.warnings.most_common(MOST_WARNINGS):

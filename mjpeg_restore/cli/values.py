@@ -110,6 +110,13 @@ def pair(word: str) -> tuple[str, str]:
     return key, value
 
 
+def folder(word: str) -> Path:
+    """A folder."""
+    if not word:  # Path makes the current folder of it
+        raise argparse.ArgumentTypeError("is empty: is a variable unset?")
+    return Path(word)
+
+
 def secret(word: str) -> object:
     """A secret, or with "@" in front the file whose first line it is: other users see the words of a command."""
     if not word:

@@ -107,8 +107,8 @@ class _Loader:
         path = ("run",)
         table = self._reader.read(given, path, keys.OF_THE_RUN)
         for key in ("serve", "token", "user", "password", "engine-cache"):
-            if key in table:
-                table[key] = self._reader.expand(table[key], (*path, key))
+            if key in table and (expanded := self._reader.expand(table.pop(key), (*path, key))):
+                table[key] = expanded
         if "serve" in table:
             try:
                 table["serve"] = parse_address(table["serve"])
@@ -142,7 +142,8 @@ class _Loader:
         source = self._source(own, path)
         live = merged.get("live", False)
         outputs = self._outputs.of(name, own, live=live or _is_camera(source))
-        if not outputs and self._run.serve is None and not (merged.get("outputs") or "output" in merged):
+        serves = self._run.serve is not None or self._mistakes.noted(("run", "serve"))
+        if not (outputs or serves or merged.get("outputs") or "output" in merged):
             self._mistakes.note(path, "nothing to do: give it an output, or serve in [run]")
         connection = _fields(merged, "stall-timeout", "give-up", "size", "rtsp-transport")
         policies = _fields(merged, "on-corrupt", "drop", "max-latency", "on-stall")
@@ -165,6 +166,8 @@ class _Loader:
                 self._mistakes.note(path, "is missing: where do the pictures come from?")
             return ""
         source = self._reader.expand(own["source"], path)
+        if source is None:
+            return ""
         scheme = _SCHEME.match(source)
         if source == "-":
             self._mistakes.note(path, "standard input is for mjpeg-restore - -o OUTPUT")

@@ -59,6 +59,7 @@ class OutputReader:
             entry = self._output(given, where)
             target = self._target(entry, camera, where)
             if target is None:
+                used.update(inherited)  # they may be meant for it
                 continue
             found = OutputKeys(target, entry, inherited, new_file_on_resize=merged.get("on-resize") == "new-file")
             used.update(filter(found.uses, inherited))
@@ -109,7 +110,10 @@ class OutputReader:
         if unknown and "://" not in given:  # in a URL it may be a password's
             self._mistakes.note(path, f"{unknown[0]} stands for nothing; {{camera}} is the camera's name")
             return None
-        target = self._reader.expand(given, path).replace("{camera}", camera)
+        expanded = self._reader.expand(given, path)
+        if expanded is None:
+            return None
+        target = expanded.replace("{camera}", camera)
         if target == "-" or target.endswith(":-"):
             self._mistakes.note(path, "standard output is for mjpeg-restore INPUT -o -")
             return None

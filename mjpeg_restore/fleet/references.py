@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from mjpeg_restore.values import secret_in
 
-_REFERENCE = re.compile(r"\$(\$)?\{([^{}]*)\}")
+_REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
+_BEGUN = "${"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE = "file:"
 _USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*@)")
@@ -27,17 +28,20 @@ def expand(text: str, environment: Mapping[str, str], folder: Path) -> str:
         folder: where relative paths begin.
 
     Raises:
-        ValueError: there is no such variable or file, or the file cannot be read as UTF-8. The message shows no value.
+        ValueError: a reference has no end, there is no such variable or file, or the file cannot be read as UTF-8. The
+            message shows no value.
     """
     # References are masked for the search: a file's path has slashes, which would end the authority.
     masked = _REFERENCE.sub(lambda found: "x" * len(found[0]), text)
+    if _BEGUN in masked:
+        raise ValueError("a reference has no end: write ${NAME} or ${file:PATH}, and $${ for ${ itself")
     found = _USER_INFO.match(masked)
     start, end = found.span(1) if found else (0, 0)
 
     def value(reference: re.Match[str]) -> str:
-        if reference[1]:
-            return reference[0][1:]
-        value = _read(reference[2], environment, folder)
+        if reference[1] is None:
+            return _BEGUN
+        value = _read(reference[1], environment, folder)
         return quote(value, safe="") if start <= reference.start() < end else value
 
     return _REFERENCE.sub(value, text)

@@ -55,14 +55,14 @@ class TableReader:
         """Whether a key was not given: one whose value is wrong is not in the table, either."""
         return key not in table and not self.mistakes.noted((*path, key))
 
-    def expand(self, text: str, path: KeyPath) -> str:
-        """A text with its references replaced; itself where one is wrong."""
+    def expand(self, text: str, path: KeyPath) -> str | None:
+        """A text with its references replaced; None where one is wrong."""
         try:
             found = expand(text, self.environment, self.folder)
             keys.text(found or text)
         except ValueError as error:
             self.mistakes.note(path, str(error))
-            return text
+            return None
         if not found:
             self.mistakes.note(path, "is empty: is a variable unset?")
-        return found or text
+        return found or None

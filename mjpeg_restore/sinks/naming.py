@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from mjpeg_restore.address import Address, redact
-from mjpeg_restore.errors import SinkError, SourceError
+from mjpeg_restore.errors import SinkError, SourceError, reason_of
 from mjpeg_restore.sinks.base import OutputSettings
 from mjpeg_restore.sinks.stills import EXTENSIONS, is_pattern, pattern_of, without_width
 from mjpeg_restore.sinks.target import kind_of, linked, timed
@@ -98,8 +98,12 @@ class Target:
 
     @property
     def is_standard_output(self) -> bool:
-        """Whether it is standard output, by the name "-"."""
-        return self.where == "-"
+        """Whether it is standard output, by any of its names: "-", /dev/stdout, or the file that it is redirected to.
+
+        Raises:
+            SinkError: see `place`.
+        """
+        return self.place == os.path.realpath(_STANDARD_OUTPUT)
 
     @property
     def is_pipe(self) -> bool:
@@ -131,12 +135,18 @@ class Target:
     @property
     def place(self) -> str:
         """What it names, so that "./a.mp4" and "a.mp4" are equal, "raw:-", "-" and "raw:/dev/stdout", and "a/" and
-        "a/%d.png", if the folder is one of PNG."""
+        "a/%d.png", if the folder is one of PNG.
+
+        Raises:
+            SinkError: it is a relative path, and the current folder is gone.
+        """
         if self.address:
             return self.address.url
-        if self.pattern:
-            return os.path.realpath(without_width(self.pattern))
-        return os.path.realpath(_STANDARD_OUTPUT if self.is_standard_output else self.where)
+        path = without_width(self.pattern) if self.pattern else self.where
+        try:
+            return os.path.realpath(_STANDARD_OUTPUT if path == "-" else path)
+        except OSError as error:
+            raise SinkError(f"{self.name}: the current folder is gone ({reason_of(error)}): go to another") from error
 
 
 def following(target: str, settings: OutputSettings) -> str:

@@ -19,7 +19,9 @@ from mjpeg_restore.sinks.target import cannot_write, names_in
 EXTENSIONS: dict[str, ImageFormat] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
 """Picture formats by file extension."""
 
-_PLACEHOLDER = re.compile(r"%(?:0\d+)?d")
+_PLACEHOLDER = re.compile(r"%(?:0[0-9]+)?d")
+_NARROW = re.compile(r"%(?:0+[0-9]{1,2})?d")
+"""A placeholder whose width fits in a name: formatting pads to any width, and takes all memory for a wide one."""
 
 
 def is_pattern(name: str) -> bool:
@@ -42,7 +44,10 @@ def pattern_of(target: str | os.PathLike[str], format: ImageFormat) -> Path:
         if path.is_absolute() and not path.name:
             raise SinkError(f"{path} is the root of all folders: name a folder in it")
         return path / ("%06d.png" if format == "png" else "%06d.jpg")
-    if len(_PLACEHOLDER.findall(path.name)) > 1:
+    found = _PLACEHOLDER.findall(path.name)
+    if not all(map(_NARROW.fullmatch, found)):
+        raise SinkError(f"{path}: the width of its number has more than two digits: name it as in %06d{path.suffix}")
+    if len(found) > 1:
         raise SinkError(f"{path}: a pattern holds one number, as in %06d{path.suffix}")
     if path.suffix.lower() not in EXTENSIONS:
         raise SinkError(f"{path}: pictures are .png or .jpg, name the pattern so")

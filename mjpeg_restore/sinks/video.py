@@ -310,7 +310,11 @@ class VideoFile(BaseSink):
         except (FFmpegError, OSError, ValueError, OverflowError) as error:  # the last two: numbers out of range
             self._broken = True
             what = f"{self._part.target}: writing {self._encoder.name} failed"
-            doubt = (
-                "" if self._format_name == "matroska" else "does this container hold this codec? .mkv holds nearly all"
-            )
-            raise cannot_write(self._part.target, what, error, doubt) from error
+            raise cannot_write(self._part.target, what, error, self._doubt) from error
+
+    @property
+    def _doubt(self) -> str:
+        """What may be wrong where FFmpeg does not say it."""
+        if given := self._settings.options:  # an encoder obeys also those that contradict the pictures: video_size
+            return f"leave out what does not fit of the encoder's options, {', '.join(sorted(given))}"
+        return "" if self._format_name == "matroska" else "does this container hold this codec? .mkv holds nearly all"

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from mjpeg_restore.archive import Destination, list_recordings
-from mjpeg_restore.errors import MissingExtra, SourceError, SourceNotFound
-from tests.lacking import needs
+from mjpeg_restore.errors import MissingExtra, SinkError, SourceError, SourceNotFound
+from tests.lacking import needs, needs_folders_that_vanish
 
 
 @pytest.fixture
@@ -32,6 +32,16 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x" * len(name))
     return tmp_path
+
+
+@needs_folders_that_vanish
+def test_a_relative_destination_where_the_current_folder_is_gone(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree / "gone").mkdir()
+    monkeypatch.chdir(tree / "gone")
+    (tree / "gone").rmdir()
+    with pytest.raises(SinkError, match=r"^out: the current folder is gone .*: go to another$"):
+        names([tree / "rec"])
+    assert len(names([tree / "rec"], tree / "out")) == 4
 
 
 def names(sources: Sequence[object], destination: object = "out") -> dict[str, str]:

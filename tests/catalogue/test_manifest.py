@@ -358,6 +358,22 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ({"10": {"psnr": float("nan")}}, "NaN is no number"),
+        ({"10": {"psnr": 30.0}, 10: {"psnr": 31.0}}, "the key '10' is there twice"),
+    ],
+)
+def test_figures_that_json_has_not_are_not_written(
+    tmp_path: Path, rows: dict[str | int, dict[str, float]], told: str
+) -> None:
+    written = {name: value for name, value in find("decode").as_dict().items() if name != "name"}
+    with pytest.raises(ModelCorrupt, match=re.escape(f"manifest.json is not written: {told}")):
+        write_manifest(tmp_path, {"decode": {**written, "quality": {"live1": rows}}})
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
     ("name", "kind", "sizes"),
     [
         ("y.coefficients", "int16 [y.high, y.wide, 64]", (6, 8, 64)),

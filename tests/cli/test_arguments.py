@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mjpeg_restore.cli import main
-from mjpeg_restore.cli.arguments import parse
+from mjpeg_restore.cli.arguments import NAMED_COMMANDS, parse
 from tests.cli.command import FAST, assert_one_line, pictures, run, still, times
 
 
@@ -18,6 +18,7 @@ def test_help_shows_examples_and_exit_codes(capfd: pytest.CaptureFixture[str]) -
     assert caught.value.code == 0
     assert "mjpeg-restore cam.mjpeg -o out.mp4" in out
     assert "exit codes: 0 done, 2 wrong arguments" in out
+    assert "a report as JSON at the end; of --candidates one for each, a line each" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(
@@ -29,11 +30,38 @@ def test_help_shows_examples_and_exit_codes(capfd: pytest.CaptureFixture[str]) -
         (["models", "--help"], "usage: mjpeg-restore models "),
     ],
 )
-def test_help_names_the_commands(words: list[str], told: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_help_of_a_command_is_its_own(words: list[str], told: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words)
     assert caught.value.code == 0
     assert told in capfd.readouterr().out
+
+
+def test_help_names_all_commands_and_what_makes_names_of_files_of_them(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    out = capfd.readouterr().out
+    assert [name for name in NAMED_COMMANDS if f"\n  mjpeg-restore {name} " not in out] == []
+    told = (
+        "With -o, --show or --verify these words but archive are names of files, and with --serve those but run, fleet"
+    )
+    assert told in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["cam.avi", "-o", "out.mp4"],
+        ["archive", "rec", "-o", "out"],
+        ["build"],
+        ["doctor"],
+    ],
+)
+def test_an_empty_cache_is_not_the_current_folder(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse([*words, "--engine-cache", ""])
+    assert stopped.value.code == 2
+    assert "argument --engine-cache: is empty: is a variable unset?" in capsys.readouterr().err
 
 
 def test_a_pattern_that_the_shell_has_spelt_out_is_told(capsys: pytest.CaptureFixture[str]) -> None:

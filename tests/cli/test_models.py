@@ -42,7 +42,11 @@ def test_candidates_are_different_pictures_and_seeds_repeat(
     tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = [still(tmp_path), "-m", "one-to-many", "--device", "onnxruntime"]
-    assert run([*words, "-o", output / "a.png", "--candidates", 2, "--seed", 7], capfd)[0] == 0
+    code, out, _ = run([*words, "-o", output / "a.png", "--candidates", 2, "--seed", 7, "--json"], capfd)
+    assert code == 0
+    assert [json.loads(line)["outputs"][0]["name"] for line in out.splitlines()] == [
+        str(output / f"a-{number}.png") for number in (1, 2)
+    ]
     assert run([*words, "-o", output / "b.png", "--seed", 8], capfd)[0] == 0
     assert sorted(path.name for path in output.iterdir()) == ["a-1.png", "a-2.png", "b.png"]
     first, second, again = (picture_of(output / name)[1] for name in ("a-1.png", "a-2.png", "b.png"))

@@ -136,7 +136,14 @@ def test_a_run_without_openvino_suggests_openvino(
 
 
 def test_an_output_whose_reader_has_gone_is_not_where_the_pictures_went() -> None:
-    outputs = OutputReport("-", 2, missed=48), OutputReport("a.mp4", 50)
+    outputs = OutputReport("-", 2, missed=48, left=True), OutputReport("a.mp4", 50)
     first, second, *_ = summary(Report(frames=50, model="decode", outputs=outputs), ["-", "a.mp4"], "auto")
     assert first.startswith("50 frames to a.mp4, ")
     assert second == "-: its reader left after 2 frames, 48 missed"
+
+
+def test_a_run_that_ended_with_its_only_reader_says_so() -> None:
+    report = Report(frames=3, model="decode", outputs=(OutputReport("-", 3, left=True),))
+    first, second, *_ = summary(report, ["-"], "auto")
+    assert first.startswith("3 frames, ")
+    assert second == "-: its reader left after 3 frames"

@@ -26,6 +26,7 @@ HERE = Path()
         ("http://${HOST}/video", "http://10.0.0.3:8080/video"),
         ("http://cam/video?key=${USER}", "http://cam/video?key=al"),
         ("$${USER} and $USER and {USER}", "${USER} and $USER and {USER}"),
+        ("$${ and ${USER}$${", "${ and al${"),
         ("", ""),
     ],
 )
@@ -54,6 +55,8 @@ def test_files_are_read_beside_the_settings_and_lose_their_last_line_end(tmp_pat
     ("text", "says"),
     [
         ("${NOT_THERE}", "the environment has no variable NOT_THERE"),
+        ("http://${USER/v", "a reference has no end: write ${NAME} or ${file:PATH}, and $${ for ${ itself"),
+        ("${A${B}}", "a reference has no end: write ${NAME} or ${file:PATH}, and $${ for ${ itself"),
         ("${}", "${} is no reference: write ${NAME} for a variable, or ${file:PATH}"),
         ("${two words}", "${two words} is no reference: write ${NAME} for a variable, or ${file:PATH}"),
         ("${file:none}", "none cannot be read (No such file or directory)"),

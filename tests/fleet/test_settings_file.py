@@ -491,6 +491,21 @@ CASES = {
         "[cameras.door]\nsource = 'http://${USER}@cam/'\n" + ONE,
         ["2: cameras.door.source: the environment has no variable USER"],
     ),
+    "a file that is not there makes no address malformed": (
+        "run.serve = '${file:/x/a/b}'\n[cameras.door]\nsource = 'http://viewer:${file:/x/a/b}@cam/video'\n"
+        "[cameras.yard]\nsource = 'http://cam/video'\noutput = 'rtsp://u:${file:/x/a/b}@nvr/x'\ncodec = 'h264'\n",
+        [
+            "1: run.serve: /x/a/b cannot be read (No such file or directory)",
+            "3: cameras.door.source: /x/a/b cannot be read (No such file or directory)",
+            "6: cameras.yard.output: /x/a/b cannot be read (No such file or directory)",
+        ],
+    ),
+    "a reference without an end": (
+        "[cameras.door]\nsource = 'http://${FOO/v'\n" + ONE,
+        [
+            "2: cameras.door.source: a reference has no end: write ${NAME} or ${file:PATH}, and $${ for ${ itself",
+        ],
+    ),
     "a variable that is empty": (
         "run = { serve = ':80', token = '${EMPTY}' }\n[cameras.door]\nsource = '${EMPTY}'\noutput = '${EMPTY}'\n",
         [

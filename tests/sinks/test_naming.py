@@ -10,7 +10,7 @@ import pytest
 
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.sinks import OutputSettings, SegmentLimit, Target, following, joined, within
-from tests.lacking import needs_named_pipes
+from tests.lacking import needs_folders_that_vanish, needs_named_pipes
 
 DEFAULT = OutputSettings()
 
@@ -85,6 +85,17 @@ def test_a_mistyped_address_is_no_folder_and_shows_no_password(name: str, shown:
             interpret()
 
 
+@pytest.mark.parametrize("width", ["0100", "099999999999", "09999999999999999999999", "0" * 9 + "300000000"])
+def test_a_number_wider_than_a_name_is_refused(width: str) -> None:
+    with pytest.raises(SinkError, match=r"^a/z%0[0-9]+d\.png: the width of its number has more than two digits"):
+        Target.parse(f"a/z%{width}d.png", DEFAULT)
+
+
+def test_only_ascii_digits_are_a_width() -> None:
+    assert Target.parse("a/u%0\N{ARABIC-INDIC DIGIT THREE}d.png", DEFAULT).format == "picture"
+    assert Target.parse("a/u%00006d.png", DEFAULT).format == "pictures"
+
+
 def test_streams_are_kept_by_nobody() -> None:
     streams = {"-", "raw:-", "ts:-", "/dev/null", "v4l2:/dev/video3", "rtsp://h/x", "tcp://h:1", "udp://h:1"}
     files = {"a.mp4", "a.m3u8", "raw:a", "y4m:a", "a.y4m", "a", "a.png"}
@@ -110,6 +121,25 @@ def test_two_names_of_a_place() -> None:
     assert len({place("a"), place("a/%d.jpg"), place("a/b%d.png"), place("a.png")}) == 4
     assert place("rtsp://h/x") != place("rtsp://h/y")
     assert place("RTSP://u:p@H:554/x") == place("rtsp://h/x")
+
+
+def test_standard_output_has_two_names() -> None:
+    names = {"-", "raw:-", "ts:-", "y4m:/dev/stdout", "a.mp4", "raw:a", "tcp://h:1", "./-"}
+    found = {name for name in names if Target.parse(name, DEFAULT).is_standard_output}
+    assert found == {"-", "raw:-", "ts:-", "y4m:/dev/stdout"}
+
+
+@needs_folders_that_vanish
+def test_the_place_of_a_relative_name_is_unknown_where_the_current_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for name in ("a.mp4", "a/", "y4m:a", "a.m3u8"):
+        with pytest.raises(SinkError, match=f"^{name}: the current folder is gone .*: go to another$"):
+            _ = Target.parse(name, DEFAULT).place
+    assert Target.parse("/x/a.mp4", DEFAULT).place.endswith("/x/a.mp4")
 
 
 def test_names_for_messages_have_no_passwords_and_files_keep_theirs() -> None:

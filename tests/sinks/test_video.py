@@ -316,6 +316,14 @@ def test_advice_fits_the_reason(
     assert found.removesuffix(" .mkv holds nearly all") == message
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_options_that_the_pictures_do_not_fit_are_named(output: Path, name: str) -> None:
+    sink = VideoFile(output / name, OutputSettings(options={"video_size": "10x10", "bf": "0"}))
+    with pytest.raises(SinkError, match=r"\): leave out what does not fit of the encoder's options, bf, video_size$"):
+        sink.write(Frame(flat()))
+    sink.discard()
+
+
 def test_a_folder_at_the_target_is_an_error(output: Path) -> None:
     sink = VideoFile(output / "a.mp4")
     sink.write(Frame(flat()))
