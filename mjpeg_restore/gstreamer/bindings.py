@@ -22,7 +22,7 @@ def _load(name: str) -> Any:
     except (ImportError, ValueError) as error:  # ValueError: no such typelib
         raise RuntimeUnavailable(
             f"the GStreamer element needs PyGObject and {name}: on Debian, apt install python3-gst-1.0 "
-            "gir1.2-gst-plugins-base-1.0, and make the environment with --system-site-packages, to see them"
+            "gir1.2-gst-plugins-base-1.0, in an environment that sees the system's packages"
         ) from error
 
 
