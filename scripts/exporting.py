@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mjpeg_restore.errors import ModelError
 from mjpeg_restore.models.decode import Decode
@@ -31,8 +32,8 @@ def blend(network: nn.Module, other: nn.Module, weight: float) -> None:
         weight: of the second network, 0..1.
     """
     ours, theirs = network.state_dict(), other.state_dict()
-    both = [name for name, value in ours.items() if name in theirs and value.is_floating_point()]
-    network.load_state_dict(ours | {name: torch.lerp(ours[name], theirs[name], weight) for name in both})
+    found = {name: torch.lerp(ours[name], theirs[name], weight) for name in _shared(ours, theirs)}
+    network.load_state_dict(ours | found)
 
 
 def add_gain(network: nn.Module, before: nn.Module, after: nn.Module, weight: float) -> None:
@@ -45,8 +46,13 @@ def add_gain(network: nn.Module, before: nn.Module, after: nn.Module, weight: fl
         weight: of the difference.
     """
     ours, old, new = network.state_dict(), before.state_dict(), after.state_dict()
-    both = [name for name, value in ours.items() if name in new and value.is_floating_point()]
-    network.load_state_dict(ours | {name: ours[name] + weight * (new[name] - old[name]) for name in both})
+    found = {name: ours[name] + weight * (new[name] - old[name]) for name in _shared(ours, new)}
+    network.load_state_dict(ours | found)
+
+
+def _shared(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> list[str]:
+    """The names of our weights and statistics that another network has, too."""
+    return [name for name, value in ours.items() if name in theirs and value.is_floating_point()]
 
 
 class Exporter:

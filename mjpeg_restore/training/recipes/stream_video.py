@@ -1,9 +1,10 @@
 """`stream-video` and `stream-video-lite`: `stream` and `stream-lite` on the mean of a camera's frames.
 
-Training begins from the weights of the network for single frames:
+Training begins from the weights of the network for single frames, without its stage of screens, whose gain is added in
+the end:
 
-    python scripts/train.py --model stream-video --init-from engines/stream.colour.onnx --anew gate chroma_gate past \\
-        enter_state chroma_enter_state --clips RECORDINGS ...
+    python scripts/train.py --model stream-video --init-from runs/stream/rounded/checkpoint.pt --anew gate \\
+        chroma_gate past enter_state chroma_enter_state --clips RECORDINGS ...
 """
 
 from __future__ import annotations
