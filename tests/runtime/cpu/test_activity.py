@@ -79,12 +79,12 @@ def test_of_a_first_frame_everything_is_computed() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.0, 1.0, 2.0, 4.0])
-def test_a_still_scene_is_computed_each_time_its_state_rests_on_twice_as_many_frames(noise: float) -> None:
+def test_a_still_scene_is_computed_each_time_its_state_rests_on_four_times_as_many_frames(noise: float) -> None:
     camera = Camera(noise)
     shares = [camera.choose().mean() for _ in range(100)]
     assert shares[0] == 1
-    # As it becomes better six times, and besides where noise was far out while its size was still being learnt.
-    assert np.sum(shares) <= 12
+    # As it becomes better four times, and besides where noise was far out while its size was still being learnt.
+    assert np.sum(shares) <= 10
     assert np.mean(shares[40:]) < 0.05
     assert np.median(shares) == 0
 
@@ -94,10 +94,10 @@ def test_without_noise_only_what_is_due_is_computed() -> None:
     shares = [camera.choose().mean() for _ in range(2 * REFRESH + 100)]
     due = [number for number, share in enumerate(shares, 1) if share]
     assert {shares[number - 1] for number in due} == {1.0}
-    assert due[:6] == [1, 2, 4, 8, 16, 32]
-    assert all(later - earlier == REFRESH for earlier, later in pairwise(due[5:]))
-    assert len(due) == 6 + 2
-    assert due[5] == LONGEST
+    assert due[:4] == [1, 4, 16, 64]
+    assert all(later - earlier == REFRESH for earlier, later in pairwise(due[3:]))
+    assert len(due) == 4 + 2
+    assert due[3] >= LONGEST
 
 
 @pytest.mark.parametrize(("believes", "computed"), [(1.0, False), (0.91, False), (BELIEVED, True), (0.0, True)])
@@ -116,7 +116,7 @@ def test_what_is_due_is_computed_whatever_the_gate_believes() -> None:
     camera = Camera(0)
     for number in range(1, 40):
         cells = camera.choose(believes=1.0)
-        assert camera.needed.all() == cells.all() == (number.bit_count() == 1)
+        assert camera.needed.all() == cells.all() == (number in (1, 4, 16))
 
 
 def test_a_cell_that_was_judged_and_not_computed_is_due_when_it_would_have_been() -> None:
@@ -125,15 +125,15 @@ def test_a_cell_that_was_judged_and_not_computed_is_due_when_it_would_have_been(
         camera.scene[0][5, 7, 5] += 90 * (number == 10)  # of all of them, the mean would stray
         cells = camera.choose()
         camera.scene[0][5, 7, 5] -= 90 * (number == 10)
-        assert cells[2, 3] == (number == 10 or number.bit_count() == 1)
-        assert camera.needed[2, 3] == (number.bit_count() == 1)
+        assert cells[2, 3] == (number in (1, 4, 10, 16))
+        assert camera.needed[2, 3] == (number in (1, 4, 16))
     assert camera.needed.all()  # in frame 16, as all others
 
 
 @pytest.mark.parametrize(("apart", "computed"), [(20, True), (30, False)])
 def test_where_noise_often_carries_a_cell_too_far_it_is_computed(apart: int, computed: bool) -> None:
     camera = Camera(0)
-    for _ in range(40):
+    for _ in range(70):
         camera.choose()
     for number in range(apart + 1):
         far = number % apart == 0
@@ -216,7 +216,7 @@ def test_a_cell_that_noise_carried_too_far_is_not_computed_anew(believes: float)
     assert camera.choose(believes=believes)[2, 2]
     noise = believes > MOVED
     camera.scene[0][5, 5, 5] -= 150 * noise
-    times = sum(camera.choose()[2, 2] for _ in range(100))
+    times = sum(camera.choose()[2, 2] for _ in range(150))
     assert times <= 1 if noise else times > 1  # what is new becomes better, in the turns of every 32nd frame
 
 
