@@ -95,7 +95,7 @@ def open(
         start, duration: seconds to skip and to keep.
         track, audio_track: which tracks of a container, from 1, or "all" of the sound; see `open_source`. The chosen
             sound is in `source.sound`.
-        live: a pipe or file object is a camera: its pictures are stamped as they arrive.
+        live: a pipe or file object is a camera; see `open_source`.
         camera: what concerns cameras alone, such as how long to wait for one; the defaults if None.
         settings: the policies for damaged, late and missing pictures; the defaults if None.
         pool: threads that many cameras share; see `Stream`.

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Frame, SoundPacket
@@ -48,6 +48,15 @@ class Outlet:
     frames, and the run never waits for it."""
     ends_run: bool = False
     """Whether the run ends once the consumer has gone; it ends anyway once all have."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: an unknown `when_full`.
+        """
+        if self.when_full not in (known := get_args(WhenFull)):
+            raise ValueError(f"when_full {self.when_full!r}: there are {', '.join(known)}")
 
 
 class Feed(ABC):

@@ -69,6 +69,11 @@ def no_thread_is_left() -> Iterator[None]:
     assert not outlets()
 
 
+def test_an_outlet_checks_what_it_is_given() -> None:
+    with pytest.raises(ValueError, match="when_full 'x': there are wait, drop"):
+        Outlet(Collect(), when_full="x")  # pyright: ignore[reportArgumentType]
+
+
 def test_every_sink_gets_every_frame_in_order() -> None:
     sinks = [Collect(), Collect(), Collect()]
     report = run(ListSource([still(n % 3) for n in range(50)]), DECODE, [Outlet(sink) for sink in sinks])

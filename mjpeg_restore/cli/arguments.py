@@ -16,6 +16,7 @@ from mjpeg_restore.cli.archive_options import ARCHIVING, add_archive_options
 from mjpeg_restore.cli.restore_options import DESCRIPTION, ENGINE_CACHE, EPILOG, OF_THE_OUTPUT, add_restore_options
 from mjpeg_restore.cli.serving import OF_SERVING, add_access_options
 from mjpeg_restore.cli.streams import warn, write
+from mjpeg_restore.errors import Hint, OutputExists
 
 NAMED_COMMANDS = ("run", "fleet", "archive", "inspect", "models", "build", "doctor")
 
@@ -54,6 +55,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
     "archive" is always a command. No other one takes -o, --show, --verify and, but for "run" and "fleet", --serve:
     beside one of them their names are names of files.
+
+    Raises:
+        SystemExit: the words are wrong, or ask for help; the exit code is 2 or 0.
+        UnknownModel: there is no such network.
+        OutputExists: an output of --candidates exists.
     """
     goals = ("-o", "--output", "--show", "--verify", *(["--serve"] if words[:1] not in (["run"], ["fleet"]) else []))
     restores = any(word.startswith(goals) for word in takewhile("--".__ne__, words))
@@ -190,8 +196,8 @@ def _check_candidates(parser: _Parser, options: argparse.Namespace) -> None:
         )
     for number in range(1, options.candidates + 1):
         path = candidate(output, number)
-        if path.exists() and not options.overwrite:
-            parser.error(f"--candidates: {path} exists; -y replaces it")
+        if path.exists() and not options.overwrite:  # told before the first one is made, which takes minutes
+            raise OutputExists(f"{path} exists", Hint("{overwrite} replaces it", overwrite=True))
 
 
 def candidate(output: Path, number: int) -> Path:

@@ -38,8 +38,8 @@ commands:
   mjpeg-restore doctor         say what is here, what each network runs on, and what to install
   mjpeg-restore build          build TensorRT's engines for NVIDIA GPUs, ahead of their first use
 
-With -o, --show or --verify these words but archive are names of files, and with --serve those but run, fleet and
-archive: mjpeg-restore models -o out.mp4
+Beside -o, --show or --verify these words name files: run, fleet, inspect, models, doctor, build. Beside --serve, run
+and fleet stay commands. archive always is one.
 """
 
 OF_THE_OUTPUT: dict[str, object] = {
@@ -75,8 +75,9 @@ EPILOG = f"""\
 in the window:
 {_KEY_LINES}
 
-exit codes: 0 done, 2 wrong arguments, 3 the input, also a camera that is given up, 4 the network or its
-runtime, 5 the output, 130 stopped by Ctrl-C (the file is finished properly)
+exit codes: 0 done, 2 wrong arguments, 3 the input, an option that does not fit it, or a camera that is given
+up, 4 the network, its runtime, or a package that is missing, 5 the output, 130 stopped by Ctrl-C (the file
+is finished properly)
 """
 
 
@@ -144,7 +145,7 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
         type=values.length,
         metavar="TIME",
         help="restore that much: seconds or [h:]m:s; a camera's count from its first picture; --give-up limits the "
-        "wait for that",
+        "wait for that; with --loop it is the length of each round",
     )
     time.add_argument("--frames", type=values.positive, metavar="N", help="stop after that many packets")
 
@@ -204,7 +205,12 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_live_options(add: Callable[..., object]) -> None:
-    add("--live", action="store_true", help="standard input or a named pipe is a camera: stamp pictures as they arrive")
+    add(
+        "--live",
+        action="store_true",
+        help="standard input or a named pipe is a camera: drop what is late; JPEGs without time stamps are stamped as "
+        "they arrive",
+    )
     add("--drop", choices=get_args(Drop), help="which of the pictures that wait for the network are dropped (oldest)")
     add(
         "--max-latency", type=values.period, metavar="TIME", help="a waiting picture older than that is dropped (200ms)"

@@ -30,7 +30,12 @@ def add_serving_options(add: Callable[..., object]) -> None:
         "HOST says otherwise, such as 0.0.0.0",
     )
     add_access_options(add)
-    add("--loop", action="store_true", help="play a recording again and again")
+    add(
+        "--loop",
+        action="store_true",
+        help="play a recording, or what --start and --duration keep of it, again and again; Ctrl-C ends "
+        "it, or --frames, which counts all rounds",
+    )
 
 
 def add_access_options(add: Callable[..., object]) -> None:

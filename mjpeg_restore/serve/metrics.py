@@ -110,7 +110,7 @@ class _Cameras(Collector):
 
     def _moments(self, broadcasts: list[Broadcast]) -> Iterator[Metric]:
         """What may go up and down."""
-        healthy = GaugeMetricFamily(f"{_PREFIX}_healthy", "Whether pictures come", labels=["camera"])
+        healthy = GaugeMetricFamily(f"{_PREFIX}_healthy", "0 where its /healthz is 503", labels=["camera"])
         last = GaugeMetricFamily(
             f"{_PREFIX}_last_frame_timestamp_seconds", "When the last picture came, Unix time", labels=["camera"]
         )

@@ -167,7 +167,11 @@ class SegmentLimit:
 
 @dataclass(frozen=True, slots=True)
 class OutputSettings:
-    """The user's choices for an output; each sink uses the ones that apply to it."""
+    """The user's choices for an output; each sink uses the ones that apply to it.
+
+    The encoder judges `codec`, `crf`, `preset` and `options`: a wrong value is a `SinkError` where the output is
+    opened, or with its first picture.
+    """
 
     codec: str | None = None
     """h264, hevc, av1, vp9, ffv1, mjpeg, or FFmpeg's name of an encoder; None: vp9 in WebM, else h264. The encoder

@@ -71,8 +71,9 @@ def open_source(
             `LiveSettings.give_up` limits the wait for that.
         track: number of the container's Motion-JPEG track, from 1. None: the first that is not a preview of another.
         audio_track: number of the container's audio track, from 1, or "all". None: the first.
-        live: a binary file, a named pipe or standard input is a camera: its pictures are stamped as they arrive.
-            Cameras by URL or device are live anyway, and the path of an ordinary file is refused.
+        live: a binary file, a named pipe or standard input is a camera. JPEGs are stamped as they arrive; a container's
+            pictures keep its time stamps. Cameras by URL or device are live anyway, and the path of an ordinary file is
+            refused.
         camera: what concerns cameras alone; the defaults if None.
 
     Raises:

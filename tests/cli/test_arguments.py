@@ -18,7 +18,11 @@ def test_help_shows_examples_and_exit_codes(capfd: pytest.CaptureFixture[str]) -
     assert caught.value.code == 0
     assert "mjpeg-restore cam.mjpeg -o out.mp4" in out
     assert "exit codes: 0 done, 2 wrong arguments" in out
-    assert "a report as JSON at the end; of --candidates one for each, a line each" in " ".join(out.split())
+    words = " ".join(out.split())
+    assert "4 the network, its runtime, or a package that is missing, 5 the output" in words
+    assert "a report as JSON at the end; of --candidates one for each, a line each" in words
+    assert "with --loop it is the length of each round" in words
+    assert "JPEGs without time stamps are stamped as they arrive" in words
 
 
 @pytest.mark.parametrize(
@@ -42,9 +46,7 @@ def test_help_names_all_commands_and_what_makes_names_of_files_of_them(capfd: py
         main(["--help"])
     out = capfd.readouterr().out
     assert [name for name in NAMED_COMMANDS if f"\n  mjpeg-restore {name} " not in out] == []
-    told = (
-        "With -o, --show or --verify these words but archive are names of files, and with --serve those but run, fleet"
-    )
+    told = "Beside -o, --show or --verify these words name files: run, fleet, inspect, models, doctor, build."
     assert told in out
 
 
@@ -163,9 +165,9 @@ def test_candidates_need_a_file_to_go_to(clip: Path, name: str, capfd: pytest.Ca
 
 def test_candidates_replace_nothing_unasked(tmp_path: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (output / "a-2.png").write_bytes(b"mine")
-    with pytest.raises(SystemExit):
-        main([str(still(tmp_path)), "-o", str(output / "a.png"), "-m", "one-to-many", "--candidates", "2"])
-    assert "a-2.png exists" in capfd.readouterr().err
+    words = [str(still(tmp_path)), "-o", str(output / "a.png"), "-m", "one-to-many", "--candidates", "2"]
+    assert main(words) == 5
+    assert "a-2.png exists: -y replaces it" in capfd.readouterr().err
     assert [path.name for path in output.iterdir()] == ["a-2.png"]
 
 

@@ -75,6 +75,13 @@ def test_it_begins_again_and_ctrl_c_ends_it(clip: Path) -> None:
         assert process.wait(PATIENCE) == 130
 
 
+def test_the_duration_is_that_of_each_round_and_frames_count_in_all(clip: Path) -> None:
+    words = ["--serve", "0", "--loop", "--duration", "0.1", "--frames", "9", "--json", *FAST]
+    done = subprocess.run([*COMMAND, clip, *words], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["packets"] == 9  # a round has two or three of the clip's six
+
+
 def test_a_file_beside_it_has_every_picture(clip: Path, tmp_path: Path) -> None:
     with serving(clip, "-o", tmp_path / "out.y4m") as (_, process):
         assert process.wait(PATIENCE) == 0

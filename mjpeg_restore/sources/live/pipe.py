@@ -1,4 +1,7 @@
-"""A camera behind a pipe: standard input, a named pipe or another binary file; pictures are stamped on arrival."""
+"""A camera behind a pipe: standard input, a named pipe or another binary file.
+
+JPEGs are stamped on arrival, a container's pictures keep its time stamps.
+"""
 
 from __future__ import annotations
 
