@@ -47,6 +47,7 @@ class Fleet:
         open: Opener = open_camera,
         progress: Progress | None = None,
         changed: Callable[[], None] = lambda: None,
+        begun: Mapping[str, int] | None = None,
     ) -> None:
         """Start all cameras.
 
@@ -56,10 +57,11 @@ class Fleet:
             open: opens their sources.
             progress: called while a network is made ready, if that takes long.
             changed: called from a camera's thread when that camera has ended for good.
+            begun: the `begun` of a fleet in another process that this one goes on for.
         """
         self._threads = settings.run.threads or usable_cores()
         self._pool = ThreadPoolExecutor(self._threads, "restore")
-        self._surroundings = Surroundings(self._pool, audience, open, changed)
+        self._surroundings = Surroundings(self._pool, audience, open, changed, {**(begun or {})})
         self._progress = progress
         self._run = settings.run
         self._restorers: dict[NetworkChoice, Restorer] = {}
@@ -77,6 +79,12 @@ class Fleet:
     def ended(self) -> bool:
         """Whether no camera does anything any more: all were recordings. A fleet without cameras waits for some."""
         return bool(self._cameras) and all(camera.ended for camera in self._cameras.values())
+
+    @property
+    def begun(self) -> dict[str, int]:
+        """Places of the outputs that were opened; each with the number of the last picture there, -1 for none."""
+        places = self._surroundings.begun.copy()  # cameras add to it
+        return {place: last if isinstance(last, int) else last.last for place, last in places.items()}
 
     def apply(self, settings: FleetSettings) -> Changes:
         """Stop cameras that are gone, start new ones, restart those whose settings have changed, and touch no other.

@@ -72,6 +72,19 @@ def test_after_a_crash_the_cameras_begin_at_once(kept: Kept) -> None:
     assert kept.camera.status == Status("running", restarts=1)
 
 
+def test_the_next_process_is_told_what_those_before_have_written(kept: Kept) -> None:
+    def told() -> object:
+        return next(arguments[1] for method, arguments in reversed(kept.actor.calls) if method == "run")
+
+    assert told() == {}
+    for begun, known in (({"a": -1, "b": 7}, {"a": -1, "b": 7}), ({"b": 9}, {"a": -1, "b": 9})):
+        kept.actor.begun = begun
+        kept.go(2)
+        kept.actor.die("1")
+        kept.go(30)
+        assert told() == known
+
+
 def test_on_another_node_they_begin_when_the_lease_of_the_one_before_is_over(kept: Kept) -> None:
     kept.actor.die("2")
     kept.cluster.nodes = [Node("2")]
@@ -143,6 +156,6 @@ def test_after_a_death_they_say_so_too(kept: Kept) -> None:
 
 
 def test_the_threads_of_a_group_are_those_of_its_placement(kept: Kept) -> None:
-    (settings,) = kept.actor.calls[1][1]
+    settings, _ = kept.actor.calls[1][1]
     assert settings.run.threads == 3
     assert [one.name for one in settings.cameras] == ["door"]

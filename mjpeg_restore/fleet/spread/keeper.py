@@ -77,6 +77,8 @@ class Keeper:
         """Whether it was told; whether it is known to run."""
         self._look_first = True
         """Whether it has to be looked at before it is told: there may be no process yet, or another one."""
+        self._begun: dict[str, int] = {}
+        """See `Sight.begun`: of all processes so far."""
         self._node = ""
         """Where it was seen last."""
         self._not_before = 0.0
@@ -124,7 +126,7 @@ class Keeper:
             if now < self._not_before:
                 return
             settings = FleetSettings(tuple(one.settings for one in self.cameras.values()), self._run_settings)
-            self._call = self._actor.call("run", settings)
+            self._call = self._actor.call("run", settings, {**self._begun})
             self._asks_to_run, self._changed, self._told = True, False, True
         elif now - self._asked >= (_LOOKS_WHILE_WATCHED if self._watched else _LOOKS):
             self._call = self._actor.call("look", self._watched)
@@ -177,7 +179,8 @@ class Keeper:
             camera.trouble = trouble
 
     def _show(self, sight: Sight) -> None:
-        """Pass on what the cameras and the log say."""
+        """Pass on what the cameras and the log say, and keep what the next process has to know."""
+        self._begun.update(sight.begun)
         for seen in sight.cameras or ():
             if camera := self.cameras.get(seen.name):
                 camera.take(seen, self.moves)
