@@ -125,6 +125,17 @@ def test_another_process_goes_on_in_what_one_has_written(tmp_path: Path, overwri
     assert [path.name for path in others.iterdir()] == ["000000.png"]
 
 
+def test_a_group_that_runs_goes_on_where_another_one_has_written(tmp_path: Path) -> None:
+    for name in ("000000.png", "000001.png"):
+        (tmp_path / name).write_bytes(b"of the other group")
+    group = started("a")
+    yard = replace(camera("yard"), outputs=(OutputChoice(f"{tmp_path}/", OutputSettings(overwrite=True)),))
+    group.run(settings(camera("a"), yard), {yard.outputs[0].parsed.place: 0})
+    until((tmp_path / "000002.png").exists)
+    group.close()
+    assert (tmp_path / "000000.png").read_bytes() == (tmp_path / "000001.png").read_bytes() == b"of the other group"
+
+
 def test_a_recording_is_refused() -> None:
     group = started("tape", tape="recording")
 

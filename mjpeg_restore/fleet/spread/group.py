@@ -66,7 +66,7 @@ class Sight:
     """None: it has none, because it has just been started or its lease is over."""
     log: tuple[LogLine, ...] = ()
     begun: Mapping[str, int] = field(default_factory=dict[str, int])
-    """See `Fleet.begun`: for the next process, if this one dies."""
+    """See `Fleet.begun`: for the next process, if this one dies, and for one that takes over an output."""
 
 
 class Group:
@@ -98,7 +98,7 @@ class Group:
 
         Args:
             settings: of the cameras.
-            begun: of the last `Sight`, which may have been another process's: what was written there is gone on with.
+            begun: what other processes have told in `Sight.begun`: the cameras go on in what was written there.
 
         Raises:
             MjpegRestoreError: a network cannot be loaded here.
@@ -109,7 +109,7 @@ class Group:
             if self._fleet is None:
                 self._fleet = Fleet(settings, audience=self._audience, open=self._open, begun=begun)
             else:
-                self._fleet.apply(settings)
+                self._fleet.apply(settings, begun)
         finally:
             self._asked, self._busy = time.monotonic(), False
 
