@@ -17,8 +17,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
@@ -31,6 +33,7 @@ try:
     with warnings.catch_warnings():  # some of its own dependencies warn while they are imported
         warnings.simplefilter("ignore")
         import ray
+        from ray._private import utils
         from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ModuleNotFoundError as error:
@@ -133,7 +136,8 @@ class Cluster:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # a share of no GPU sees none
         try:
-            ray.init(where, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            with _own_handler():
+                ray.init(where, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:  # ConnectionError, ValueError, RuntimeError and others: each Ray's own way to say it
             raise ClusterError(
                 f"no Ray cluster at {where} ({_short(error)}): start one as docs/scale.md says"
@@ -216,6 +220,30 @@ class Cluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def _own_handler() -> Generator[None]:
+    """Keep the program's handler of SIGTERM, if it has one, while Ray starts.
+
+    Ray's ends the process without a word, in the middle of what it has begun. Another one, in C, follows once it is
+    connected.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    setter = getattr(utils, "set_sigterm_handler", None)
+    utils.set_sigterm_handler = _set_no_handler
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = setter
+        signal.signal(signal.SIGTERM, before)
+
+
+def _set_no_handler(handler: object) -> None:
+    """In the place of Ray's function that sets a handler of SIGTERM."""
 
 
 def _check_reachable(address: str) -> None:

@@ -33,15 +33,15 @@ def command(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
-    from mjpeg_restore.cluster import Cluster  # needs an extra, and takes a second
-    from mjpeg_restore.fleet.spread.fleet import SpreadFleet
-
     requests: SimpleQueue[Request] = SimpleQueue()
     with ExitStack() as stack:
+        stack.enter_context(signals(requests))  # Ray takes seconds to start, and is to end as it should
+        from mjpeg_restore.cluster import Cluster  # needs an extra, and takes a second
+        from mjpeg_restore.fleet.spread.fleet import SpreadFleet
+
         # Ray prints what becomes of its nodes, pages of it, where the report is to stand alone.
         stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
         cluster = stack.enter_context(Cluster(options.ray))
-        stack.enter_context(signals(requests))  # after Ray has installed its own handlers
         audience = stack.enter_context(serving(settings.run, access(options))) if settings.run.serve else None
         fleet = SpreadFleet(settings, cluster, audience=audience)
         stack.callback(fleet.close, 0)

@@ -96,9 +96,10 @@ class Surroundings:
     open: Opener = open_camera
     changed: Callable[[], None] = lambda: None
     """Called from a camera's thread when it has ended for good."""
-    begun: dict[str, Stills | None] = field(default_factory=dict[str, Stills | None])
-    """Places of the outputs that were opened; each with its sink if it is a folder of pictures. Whichever camera writes
-    there next replaces no recording of those before, and what others have left there is not touched."""
+    begun: dict[str, Stills | int] = field(default_factory=dict[str, Stills | int])
+    """Places of the outputs that were opened, in this process or in one before it; each with its sink if it is a folder
+    of pictures, or with the number of the last picture there, -1 for none. Whichever camera writes there next replaces
+    no recording of those before, and what others have left there is not touched."""
 
 
 class Camera:
@@ -290,7 +291,7 @@ def _open_output(
     choice: OutputChoice,
     settings: OutputSettings,
     source: Source,
-    begun: dict[str, Stills | None],
+    begun: dict[str, Stills | int],
 ) -> Opened:
     """Open an output. The reader of a named pipe is not waited for: the camera's other outputs would have to wait, too.
 
@@ -315,7 +316,7 @@ def _open_output(
             key = choice.parsed.place
             target = following(choice.target, settings) if key in begun else choice.target
             sink = open_sink(target, settings, source.sound, source.paths, camera, begun.get(key))
-            begun[key] = sink if isinstance(sink, Stills) else None
+            begun[key] = sink if isinstance(sink, Stills) else -1
             return Opened(sink, "" if target == choice.target else Target.parse(target, settings).where)
     except OSError as error:
         raise SinkError(f"cannot write to {place} ({reason_of(error)})") from error

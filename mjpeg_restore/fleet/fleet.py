@@ -47,6 +47,7 @@ class Fleet:
         open: Opener = open_camera,
         progress: Progress | None = None,
         changed: Callable[[], None] = lambda: None,
+        begun: Mapping[str, int] | None = None,
     ) -> None:
         """Start all cameras.
 
@@ -56,6 +57,7 @@ class Fleet:
             open: opens their sources.
             progress: called while a network is made ready, if that takes long.
             changed: called from a camera's thread when that camera has ended for good.
+            begun: see `apply`.
         """
         self._threads = settings.run.threads or usable_cores()
         self._pool = ThreadPoolExecutor(self._threads, "restore")
@@ -66,7 +68,7 @@ class Fleet:
         self._cameras: dict[str, Camera] = {}
         self._leaving: list[Camera] = []
         """Those that were stopped, and may not have ended yet."""
-        self.apply(settings)
+        self.apply(settings, begun)
 
     @property
     def cameras(self) -> Mapping[str, Camera]:
@@ -78,11 +80,24 @@ class Fleet:
         """Whether no camera does anything any more: all were recordings. A fleet without cameras waits for some."""
         return bool(self._cameras) and all(camera.ended for camera in self._cameras.values())
 
-    def apply(self, settings: FleetSettings) -> Changes:
+    @property
+    def begun(self) -> dict[str, int]:
+        """Places of the outputs that were opened; each with the number of the last picture there, -1 for none."""
+        places = self._surroundings.begun.copy()  # cameras add to it
+        return {place: last if isinstance(last, int) else last.last for place, last in places.items()}
+
+    def apply(self, settings: FleetSettings, begun: Mapping[str, int] | None = None) -> Changes:
         """Stop cameras that are gone, start new ones, restart those whose settings have changed, and touch no other.
 
         Nobody waits: a camera begins when those that had its name, its source or one of its outputs have ended.
+
+        Args:
+            settings: of the cameras.
+            begun: the `begun` of fleets in other processes that this one goes on for.
         """
+        known = self.begun
+        news = {place: last for place, last in (begun or {}).items() if place not in known or last > known[place]}
+        self._surroundings.begun.update(news)
         before, audience = self._cameras, self._surroundings.audience
         wanted = {camera.name: camera for camera in settings.cameras}
         kept = [name for name, camera in wanted.items() if name in before and before[name].settings == camera]

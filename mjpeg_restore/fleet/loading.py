@@ -106,6 +106,7 @@ class _Loader:
     def _run_settings(self, given: object, serve: tuple[str, int] | None) -> RunSettings:
         path = ("run",)
         table = self._reader.read(given, path, keys.OF_THE_RUN)
+        address = table.get("serve", "")
         for key in ("serve", "token", "user", "password", "engine-cache"):
             if key in table and (expanded := self._reader.expand(table.pop(key), (*path, key))):
                 table[key] = expanded
@@ -113,7 +114,7 @@ class _Loader:
             try:
                 table["serve"] = parse_address(table["serve"])
             except ValueError as error:
-                self._mistakes.note((*path, "serve"), str(error))
+                self._reader.refuse(address, (*path, "serve"), str(error))
         if serve:
             table["serve"] = serve
         if "engine-cache" in table:

@@ -58,7 +58,8 @@ class Mistakes:
             raise SettingsError(self._lines(self._found))
 
     def _lines(self, found: set[tuple[int, str]]) -> list[str]:
-        return [f"{self._file}:{line}: {what}" for line, what in sorted(found)]
+        # A path may have line feeds.
+        return [" ".join(f"{self._file}:{line}: {what}".splitlines()) for line, what in sorted(found)]
 
 
 def syntax_error(file: str, text: str, error: tomllib.TOMLDecodeError) -> SettingsError:

@@ -119,9 +119,9 @@ class OutputReader:
             return None
         try:
             target = within(self._reader.folder, target)
-            Target.parse(target, OutputSettings())
+            _ = Target.parse(target, OutputSettings()).is_pipe  # which looks for the file
         except SinkError as error:
-            self._mistakes.note(path, str(error))
+            self._reader.refuse(given, path, str(error))
             return None
         return target
 

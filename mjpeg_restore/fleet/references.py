@@ -47,6 +47,11 @@ def expand(text: str, environment: Mapping[str, str], folder: Path) -> str:
     return _REFERENCE.sub(value, text)
 
 
+def has_reference(text: str) -> bool:
+    """Whether a text holds a variable's value or a file's text, once it is expanded."""
+    return any(found[1] is not None for found in _REFERENCE.finditer(text))
+
+
 def _read(name: str, environment: Mapping[str, str], folder: Path) -> str:
     if name.startswith(_FILE):
         return secret_in(folder / name.removeprefix(_FILE))

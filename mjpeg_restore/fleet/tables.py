@@ -12,7 +12,7 @@ from mjpeg_restore.fleet import keys
 from mjpeg_restore.fleet.keys import Parse
 from mjpeg_restore.fleet.mistakes import Mistakes
 from mjpeg_restore.fleet.positions import KeyPath
-from mjpeg_restore.fleet.references import expand
+from mjpeg_restore.fleet.references import expand, has_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +66,15 @@ class TableReader:
         if not found:
             self.mistakes.note(path, "is empty: is a variable unset?")
         return found or None
+
+    def refuse(self, text: str, path: KeyPath, what: str) -> None:
+        """Note what is wrong with an expanded text.
+
+        Args:
+            text: as it is in the file.
+            path: its place.
+            what: is not shown where a reference's value may be in it; that of a URL leaves secrets out.
+        """
+        if has_reference(text) and "://" not in text:
+            what = "cannot be what its reference stands for, which is not shown: it may be a secret"
+        self.mistakes.note(path, what)

@@ -105,6 +105,8 @@ class Hls(BaseSink):
     players demand. At the end the playlist says that nothing more comes. If a file cannot be written, the segments
     before it are kept.
 
+    Nobody else writes the playlist before `close` or `discard`.
+
     *An existing playlist* is replaced only with `overwrite`. The segments that it lists are removed then, and, if it is
     a camera's, those that have just left it.
 
@@ -129,7 +131,8 @@ class Hls(BaseSink):
 
         Raises:
             OutputExists: the playlist exists and `overwrite` is False.
-            SinkError: the encoder is unknown, its codec not one of HLS, or the folder cannot be written.
+            SinkError: the encoder is unknown, its codec not one of HLS, the playlist is being written already, or the
+                folder cannot be written.
         """
         self._settings = settings = settings or OutputSettings()
         self._encoder = find_encoder(settings.codec or "h264", replace(settings, live=True))
@@ -139,8 +142,8 @@ class Hls(BaseSink):
         if re.search("%[0-9]*d", os.path.abspath(self._playlist.parent)):
             raise SinkError(f"{path}: FFmpeg would take a folder's %d for the number of a segment: choose another")
         self._part = PartFile(path, settings.overwrite)
-        if settings.live:  # FFmpeg renames its playlists again and again
-            self._part.discard()
+        """Is not written for a camera, as FFmpeg renames its playlists again and again: as long as it is there, nobody
+        else writes the playlist and its segments."""
         numbers = self._numbers()
         self._old = [self._segment(number) for number in _belonging(self._playlist).intersection(numbers)]
         self._first = max([int(time.time()), *(number + 1 for number in numbers)])
@@ -199,9 +202,7 @@ class Hls(BaseSink):
                 self.discard()
                 raise
         self._finished = True
-        if self._settings.live:
-            return
-        if self._writer is None:
+        if self._settings.live or self._writer is None:
             self._part.discard()
         else:
             self._part.commit()
@@ -217,8 +218,8 @@ class Hls(BaseSink):
         if self._settings.live:
             self._end_playlist()
         else:
-            self._part.discard()
             self._remove(*(self._segment(number) for number in self._numbers() if number >= self._first))
+        self._part.discard()
 
     def _end_playlist(self) -> None:
         """Say in a playlist that could not be written any more that nothing comes: players would wait for ever."""

@@ -107,7 +107,11 @@ class Target:
 
     @property
     def is_pipe(self) -> bool:
-        """Whether it is standard output, a named pipe, or a device that takes bytes one after the other."""
+        """Whether it is standard output, a named pipe, or a device that takes bytes one after the other.
+
+        Raises:
+            SinkError: the path cannot be looked up.
+        """
         return self.format in ("y4m", "raw", "ts") and _is_pipe(self.where)
 
     @property

@@ -35,7 +35,7 @@ def open_sink(
     sound: Sequence[SoundTrack] = (),
     inputs: Sequence[Path] = (),
     source: str = "",
-    before: Sink | None = None,
+    before: Sink | int | None = None,
 ) -> Sink:
     """Open the sink for a target.
 
@@ -56,8 +56,9 @@ def open_sink(
         sound: tracks of sound, for sinks that take it; others ignore them.
         inputs: the source's files, which are never replaced.
         source: whose pictures they are, in the log; empty: it does not say.
-        before: the sink of this target that failed or ended, and that this one goes on for. A folder then keeps the
-            pictures that it wrote, and the numbers go on; other sinks begin anew. For a file see `following`.
+        before: the sink of this target that failed or ended, and that this one goes on for, or, of one in another
+            process, the last number that is known to be written. A folder then keeps the pictures that it wrote, and
+            the numbers go on; other sinks begin anew. For a file see `following`.
 
     Raises:
         OutputExists: the output exists and `overwrite` is False.
@@ -82,7 +83,7 @@ def open_sink(
         case "raw":
             return RawStream(_opened(found, inputs), settings, f"raw:{found.where}", source=source, closes=True)
         case "pictures":
-            return Stills(found.where, settings, inputs, before if isinstance(before, Stills) else None)
+            return Stills(found.where, settings, inputs, before if isinstance(before, (Stills, int)) else None)
         case "picture" | "hls" | "video":
             return _open_file(found, settings, sound, inputs)
 

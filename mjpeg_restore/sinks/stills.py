@@ -64,7 +64,8 @@ class Stills(BaseSink):
 
     *Numbers.* A file's number is the picture's index in the source, so that gaps show dropped pictures. An index that
     does not rise is replaced by the next number. A sink that goes on for another whose source began anew counts from
-    that one's last number.
+    that one's last number; where that one ran in another process, which has not told of all its pictures, from the
+    highest number in the folder, if that is higher.
 
     Pictures may differ in size; `PictureEncoder` says what each format stores. A file appears whole or not at all.
     Nobody else writes files of such names before `close` or `discard`.
@@ -75,7 +76,7 @@ class Stills(BaseSink):
         target: str | os.PathLike[str],
         settings: OutputSettings | None = None,
         inputs: Iterable[Path] = (),
-        before: Stills | None = None,
+        before: Stills | int | None = None,
     ) -> None:
         """Create the folder if it is missing.
 
@@ -84,7 +85,8 @@ class Stills(BaseSink):
             settings: `image_format` of a folder's files, `crf` of JPEG on FFmpeg's scale, 1 (best) to 31, and
                 `overwrite`, which allows a folder that contains files; the defaults if None.
             inputs: the source's files, which are never replaced.
-            before: the sink of the same target that this one goes on for: its files stay, whatever `overwrite` says.
+            before: the sink of the same target that this one goes on for: its files stay, whatever `overwrite` says. Of
+                a sink in another process, the last number that is known to be written, -1 for none.
 
         Raises:
             OutputExists: the folder contains files (for a pattern: matching ones), `overwrite` is False, and there was
@@ -95,7 +97,6 @@ class Stills(BaseSink):
         settings = settings or OutputSettings()
         self._pattern = path = pattern_of(target, settings.image_format)
         self._encoder = PictureEncoder(EXTENSIONS[path.suffix.lower()], settings)
-        self._last = before._last if before else -1
         self._first: int | None = None
         """Number of the picture with index 0; None before the first picture."""
         _refuse_inputs(path, inputs)
@@ -103,11 +104,20 @@ class Stills(BaseSink):
         self._hold = PartFile(without_width(path), overwrite=True)
         """Is not written: as long as it is there, nobody else gets it."""
         try:
-            if not (settings.overwrite or before):
+            if before is None and not settings.overwrite:
                 _refuse_files(path, pattern_given=Path(target) == path)
+            if isinstance(before, Stills):
+                self._last = before.last
+            else:
+                self._last = -1 if before is None else max(before, _last_number(path))
         except BaseException:
             self._hold.discard()
             raise
+
+    @property
+    def last(self) -> int:
+        """Number of the last picture, also of a sink that this one goes on for; -1 before the first one."""
+        return self._last
 
     def write(self, frame: Frame) -> None:
         """Write one file.
@@ -201,14 +211,18 @@ def _refuse_inputs(pattern: Path, inputs: Iterable[Path]) -> None:
     Raises:
         SinkError: there is such an input.
     """
-    if found := next((name for name in names_in(pattern.parent, inputs) if _matches(name, pattern)), None):
+    if found := next(
+        (name for name in names_in(pattern.parent, inputs) if _number_in(name, pattern) is not None), None
+    ):
         raise SinkError(f"{pattern.parent}: a picture there could replace the input {found}; name another folder")
 
 
-def _matches(name: str, pattern: Path) -> bool:
+def _number_in(name: str, pattern: Path) -> int | None:
+    """The number in a file's name; None if the name does not match the pattern."""
     before, after = _PLACEHOLDER.split(pattern.name, maxsplit=1)
     # Some file systems ignore case in names.
-    return re.fullmatch(re.escape(before) + r"\d+" + re.escape(after), name, re.IGNORECASE) is not None
+    found = re.fullmatch(re.escape(before) + r"(\d+)" + re.escape(after), name, re.IGNORECASE)
+    return int(found[1]) if found else None
 
 
 def _make_folder(folder: Path) -> None:
@@ -235,15 +249,34 @@ def _refuse_files(pattern: Path, pattern_given: bool) -> None:
         SinkError: it cannot be read.
     """
     folder = pattern.parent
-    try:
-        names = [entry.name for entry in folder.iterdir() if not _is_hold(entry.name)]
-    except OSError as error:
-        raise SinkError(f"cannot read the folder {folder} ({reason_of(error)}): choose another") from error
+    names = [name for name in _names(folder) if not _is_hold(name)]
     if pattern_given:
-        names = [name for name in names if _matches(name, pattern)]
+        names = [name for name in names if _number_in(name, pattern) is not None]
     if names:
         found = f"{len(names)} file{'s' if len(names) > 1 else ''}"
         raise OutputExists(f"{folder} holds {found} already", Hint("{overwrite} writes into it", overwrite=True))
+
+
+def _last_number(pattern: Path) -> int:
+    """The highest number of the files of a pattern; -1 if there are none.
+
+    Raises:
+        SinkError: the folder cannot be read.
+    """
+    numbers = [_number_in(name, pattern) for name in _names(pattern.parent)]
+    return max((number for number in numbers if number is not None), default=-1)
+
+
+def _names(folder: Path) -> list[str]:
+    """What is in a folder.
+
+    Raises:
+        SinkError: it cannot be read.
+    """
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        raise SinkError(f"cannot read the folder {folder} ({reason_of(error)}): choose another") from error
 
 
 def _is_hold(name: str) -> bool:

@@ -57,6 +57,40 @@ def test_a_cluster_that_is_not_there_is_one_line(
     assert f"no Ray cluster at {address} (" in err
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_ray_starts_ends_the_command_when_it_has_started(
+    number: signal.Signals, settings: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    needs("ray")
+    import ray
+    from ray._private import utils
+
+    done: list[str] = []
+
+    def start(where: str, **options: object) -> None:
+        utils.set_sigterm_handler(lambda number, frame: sys.exit(number))  # as Ray does it
+        signal.raise_signal(number)
+        done.append("started")
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))  # as Ray does it in C
+
+    class NoFleet:
+        def __init__(self, *arguments: object, **options: object) -> None:
+            signal.raise_signal(number)  # soon after the first, so it is the same one
+            self.cameras: dict[str, object] = {}
+
+        def close(self, patience: float = 0) -> bool:
+            done.append("closed")
+            return True
+
+    setter = utils.set_sigterm_handler
+    monkeypatch.setattr(ray, "init", start)
+    monkeypatch.setattr(ray, "shutdown", lambda: done.append("shut down"))
+    monkeypatch.setattr("mjpeg_restore.fleet.spread.fleet.SpreadFleet", NoFleet)
+    assert run(["fleet", settings, "--ray", "local"], capfd)[0] == 130
+    assert done == ["started", "closed", "closed", "shut down"]
+    assert utils.set_sigterm_handler is setter
+
+
 @needs_sigint
 @pytest.mark.network
 @pytest.mark.slow

@@ -48,12 +48,14 @@ class ScriptedActor:
         failures: what the next calls raise, or calls that do not end.
         node: where it is.
         running: whether it was told to run.
+        begun: what it tells of its outputs while it runs.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.failures: deque[Exception | Waiting] = deque()
         self.node, self.running, self.killed = "1", False, False
+        self.begun: dict[str, int] = {}
 
     def die(self, node: str) -> None:
         """Die, and be started again on a node."""
@@ -69,7 +71,7 @@ class ScriptedActor:
             self.running = True
             return Answered(None)
         seen = Seen("door", Status("running"), "http://door/", True, Report(frames=7))
-        return Answered(Sight(self.node, (seen,) if self.running else None))
+        return Answered(Sight(self.node, (seen,), (), self.begun) if self.running else Sight(self.node, None))
 
     def kill(self) -> None:
         self.killed = True

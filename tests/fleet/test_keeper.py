@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mjpeg_restore.errors import ClusterLost, UnknownModel
 from mjpeg_restore.fleet import RunSettings, Status
+from mjpeg_restore.fleet.spread.fleet import SpreadFleet
 from mjpeg_restore.fleet.spread.keeper import Keeper
-from mjpeg_restore.fleet.spread.placement import Placement, Share
+from mjpeg_restore.fleet.spread.measuring import probe
+from mjpeg_restore.fleet.spread.placement import Cost, Placement, Share
 from mjpeg_restore.fleet.spread.remote import RemoteCamera
 from tests.fleet.clusters import Clock, Node, ScriptedActor, ScriptedCluster, Waiting
-from tests.fleet.scripted import camera
+from tests.fleet.scripted import camera, settings
 
 LEASE = 10.0
 LOST = ClusterLost("no answer")
@@ -21,12 +24,13 @@ LOST = ClusterLost("no answer")
 class Kept:
     """A keeper of one camera, with everything around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *outputs: str, begun: dict[str, int] | None = None) -> None:
         self.cluster, self.clock = ScriptedCluster(Node("1"), Node("2")), Clock()
-        self.camera = RemoteCamera(camera("door"))
+        self.camera = RemoteCamera(camera("door", *outputs))
         cluster: Any = self.cluster
+        placement = Placement((), Share(0.5), 3)
         self.keeper = Keeper(
-            cluster, [self.camera], Placement((), Share(0.5), 3), RunSettings(), lease=LEASE, clock=self.clock
+            cluster, [self.camera], placement, RunSettings(), begun=begun, lease=LEASE, clock=self.clock
         )
 
     @property
@@ -41,6 +45,10 @@ class Kept:
 
     def runs(self) -> int:
         return self.actor.methods.count("run")
+
+    def told(self) -> dict[str, int]:
+        """What was written before, as the group was told last."""
+        return next(arguments[1] for method, arguments in reversed(self.actor.calls) if method == "run")
 
 
 @pytest.fixture
@@ -70,6 +78,48 @@ def test_after_a_crash_the_cameras_begin_at_once(kept: Kept) -> None:
     assert kept.runs() == 2
     assert kept.keeper.moves == 1
     assert kept.camera.status == Status("running", restarts=1)
+
+
+def test_the_next_process_is_told_what_those_before_have_written(kept: Kept) -> None:
+    assert kept.told() == {}
+    for begun, known in (({"a": -1, "b": 7}, {"a": -1, "b": 7}), ({"b": 9}, {"a": -1, "b": 9})):
+        kept.actor.begun = begun
+        kept.go(2)
+        kept.actor.die("1")
+        kept.go(30)
+        assert kept.told() == known
+
+
+def test_a_group_that_takes_over_an_output_is_told_what_was_written_there() -> None:
+    begun = {"/door.y4m": -1, "/pictures/%d.png": 7, "/yard.y4m": -1}
+    kept = Kept("/door.y4m", "/pictures/", "/new.y4m", begun=begun)
+    kept.actor.begun = {"/pictures/%d.png": 5, "/new.y4m": -1}
+    kept.go(3)
+    assert kept.told() == {"/door.y4m": -1, "/pictures/%d.png": 7}
+    assert begun == {"/door.y4m": -1, "/pictures/%d.png": 7, "/yard.y4m": -1, "/new.y4m": -1}
+
+
+def test_a_camera_that_gets_another_name_goes_on_in_its_output() -> None:
+    def task(function: Callable[..., Any], node: str | None, *arguments: Any) -> Any:
+        return {} if function is probe else Cost(0.1)
+
+    scripted, clock = ScriptedCluster(task=task), Clock()
+    cluster: Any = scripted
+    fleet = SpreadFleet(settings(camera("door", "/door.y4m")), cluster, clock=clock)
+
+    def told() -> dict[str, int]:
+        while "run" not in scripted.actors[-1].methods or scripted.actors[-1].methods[-1] == "run":
+            fleet.advance()
+            clock.now += 0.1
+        return next(arguments[1] for method, arguments in scripted.actors[-1].calls if method == "run")
+
+    fleet.advance()
+    scripted.actors[0].begun = {"/door.y4m": -1}
+    assert told() == {}
+    fleet.advance()
+    fleet.apply(settings(camera("gate", "/door.y4m")))
+    fleet.advance()
+    assert len(scripted.actors) == 2 and told() == {"/door.y4m": -1}
 
 
 def test_on_another_node_they_begin_when_the_lease_of_the_one_before_is_over(kept: Kept) -> None:
@@ -143,6 +193,6 @@ def test_after_a_death_they_say_so_too(kept: Kept) -> None:
 
 
 def test_the_threads_of_a_group_are_those_of_its_placement(kept: Kept) -> None:
-    (settings,) = kept.actor.calls[1][1]
-    assert settings.run.threads == 3
-    assert [one.name for one in settings.cameras] == ["door"]
+    told, _ = kept.actor.calls[1][1]
+    assert told.run.threads == 3
+    assert [one.name for one in told.cameras] == ["door"]

@@ -564,6 +564,29 @@ def test_a_variable_that_is_empty_is_a_mistake(folder: Path) -> None:
     assert mistakes(text, EMPTY="") == ["cameras.toml:1: run.token: is empty: is a variable unset?"]
 
 
+def test_what_a_reference_stands_for_is_not_shown(folder: Path) -> None:
+    (folder / "secret").write_text("u:hunter2@cam/\nhunter3")
+    (folder / "long").write_text("hunter4 " * 100)
+    text = "run.serve = '${file:secret}'\n" + camera(
+        "outputs = ['${file:secret}', 'y4m:${file:long}', '${LONG}.mkv/%d.tiff', 'http://${USER}:hunter5@cam/']"
+    )
+    found = mistakes(text, LONG="hunter6 " * 100, USER="hunter7")
+    hidden = "cannot be what its reference stands for, which is not shown: it may be a secret"
+    assert found[:4] == [
+        f"cameras.toml:1: run.serve: {hidden}",
+        *(f"cameras.toml:4: cameras.door.outputs[{number}]: {hidden}" for number in range(3)),
+    ]
+    assert "no output goes to http://" in found[4] and "hunter" not in found[4]
+    assert mistakes("run.serve = '$${x}'\n" + camera(ONE)) == [
+        "cameras.toml:1: run.serve: '${x}' is no address: give HOST:PORT, such as 127.0.0.1:8080"
+    ]
+
+
+def test_a_mistake_is_one_line_whatever_a_path_holds(folder: Path) -> None:
+    (mistake,) = mistakes(camera(f'output = "a\\n{"b" * 300}.png"'))
+    assert "\n" not in mistake and "File name too long" in mistake
+
+
 def test_all_mistakes_are_told_in_the_order_of_the_file(folder: Path) -> None:
     text = "[run]\nthreads = 0\n[defaults]\nfps = 'x'\n" + camera("output = 'a.wmv'\ncodek = 1")
     assert [one.split(": ")[:2] for one in mistakes(text)] == [

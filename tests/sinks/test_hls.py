@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -78,6 +79,20 @@ def test_a_camera_has_the_latest_segments_at_any_time(output: Path) -> None:
     sink.close()
     assert header(output / "cam.m3u8", "ENDLIST") == ""
     assert read(output / "cam.m3u8")
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("end", [Hls.close, Hls.discard])
+def test_a_playlist_that_is_being_written_is_refused(output: Path, end: Callable[[Hls], None], live: bool) -> None:
+    settings = OutputSettings(live=live, overwrite=True)
+    sink = Hls(output / "cam.m3u8", settings)
+    for begin in range(0, 40, 20):  # before the first picture, and once there is a playlist
+        with pytest.raises(SinkError, match=r"cam\.m3u8 is being written already: wait, or choose another name"):
+            Hls(output / "cam.m3u8", settings)
+        write(sink, 20, begin)
+    end(sink)
+    assert not [path for path in output.iterdir() if path.name.startswith(".")]
+    Hls(output / "cam.m3u8", settings).discard()
 
 
 def test_numbers_go_on_rising_and_old_segments_are_removed(output: Path) -> None:

@@ -91,6 +91,21 @@ def test_a_folder_is_gone_on_with_after_a_failure_and_after_a_new_beginning_of_t
         Stills(folder)
 
 
+@pytest.mark.parametrize(("told", "number"), [(-1, 13), (5, 13), (40, 41)])
+def test_a_sink_that_goes_on_for_one_of_another_process_finds_the_last_number(
+    output: Path, told: int, number: int
+) -> None:
+    folder = output / "f"
+    folder.mkdir()
+    for name in ("000000.png", "000012.png", "000099.jpg", "notes.txt", ".000050.png.part"):
+        (folder / name).touch()
+    for overwrite in (False, True):
+        Stills(folder, OutputSettings(overwrite=overwrite), before=told).write(Frame(flat(index=0)))
+        assert (folder / f"{number:06}.png").stat().st_size
+        (folder / f"{number:06}.png").unlink()
+    assert not (folder / "000000.png").stat().st_size
+
+
 def test_numbers_are_the_sources_indices_and_strictly_rise(output: Path) -> None:
     sink = Stills(output / "f", OutputSettings(image_format="jpeg"))
     for index in (3, 5, 5, 2):

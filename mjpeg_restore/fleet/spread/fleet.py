@@ -69,6 +69,8 @@ class SpreadFleet:
         self._unplaceable: set[str] = set()
         """Cameras that no node can run, until there are other settings."""
         self._costs: dict[NetworkChoice, Cost] = {}
+        self._begun: dict[str, int] = {}
+        """See `Sight.begun`: of all groups so far."""
         self.apply(settings)
 
     @property
@@ -191,7 +193,15 @@ class SpreadFleet:
         self._warn_of_overload(shares, has)
         for placement in reserved(groups, room(has, taken)):
             members = [self._cameras[one.name] for one in placement.cameras]
-            keeper = Keeper(self._cluster, members, placement, self._run, lease=self._lease, clock=self._clock)
+            keeper = Keeper(
+                self._cluster,
+                members,
+                placement,
+                self._run,
+                begun=self._begun,
+                lease=self._lease,
+                clock=self._clock,
+            )
             self._keepers.append(keeper)
             _log.info(
                 "%s: share a process with %s",

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from mjpeg_restore.errors import SourceError
@@ -65,6 +65,8 @@ class Sight:
     cameras: tuple[Seen, ...] | None
     """None: it has none, because it has just been started or its lease is over."""
     log: tuple[LogLine, ...] = ()
+    begun: Mapping[str, int] = field(default_factory=dict[str, int])
+    """See `Fleet.begun`: for the next process, if this one dies, and for one that takes over an output."""
 
 
 class Group:
@@ -81,6 +83,8 @@ class Group:
         self._where, self._lease, self._opener = where, lease, open
         self._audience = _Audience()
         self._fleet: Fleet | None = None
+        self._begun: Mapping[str, int] = {}
+        """Of the last fleet, whose lease is over."""
         self._busy = self._expired = False
         self._asked = time.monotonic()
         self._sent: dict[str, Frame | None] = {}
@@ -89,8 +93,12 @@ class Group:
         logging.getLogger("mjpeg_restore").setLevel(logging.INFO)
         threading.Thread(target=self._watch_lease, name="lease", daemon=True).start()
 
-    def run(self, settings: FleetSettings) -> None:
+    def run(self, settings: FleetSettings, begun: Mapping[str, int]) -> None:
         """Run these cameras from now on: those that are new begin, those that are gone end, the rest do not notice.
+
+        Args:
+            settings: of the cameras.
+            begun: what other processes have told in `Sight.begun`: the cameras go on in what was written there.
 
         Raises:
             MjpegRestoreError: a network cannot be loaded here.
@@ -99,9 +107,9 @@ class Group:
         try:
             self._drop_expired()
             if self._fleet is None:
-                self._fleet = Fleet(settings, audience=self._audience, open=self._open)
+                self._fleet = Fleet(settings, audience=self._audience, open=self._open, begun=begun)
             else:
-                self._fleet.apply(settings)
+                self._fleet.apply(settings, begun)
         finally:
             self._asked, self._busy = time.monotonic(), False
 
@@ -115,7 +123,7 @@ class Group:
         self._drop_expired()
         fleet = self._fleet
         seen = None if fleet is None else tuple(self._seen(camera, watched) for camera in fleet.cameras.values())
-        return Sight(self._where(), seen, self._log.take())
+        return Sight(self._where(), seen, self._log.take(), self._begun if fleet is None else fleet.begun)
 
     def close(self) -> Sight:
         """Stop the cameras, and wait until their outputs are finished; how they fared."""
@@ -155,7 +163,7 @@ class Group:
     def _drop_expired(self) -> None:
         if self._expired and self._fleet:
             self._fleet.close()
-            self._fleet = None
+            self._begun, self._fleet = self._fleet.begun, None
         self._expired = False
 
     def _watch_lease(self) -> None:

@@ -46,6 +46,7 @@ class Keeper:
         placement: Placement,
         run: RunSettings,
         *,
+        begun: dict[str, int] | None = None,
         lease: float = LEASE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,6 +57,7 @@ class Keeper:
             cameras: what it runs.
             placement: its share of a node, for as long as it lives, and its threads.
             run: the settings file's.
+            begun: what all groups have told in `Sight.begun`; to be shared by their keepers.
             lease: see `group.LEASE`.
             clock: seconds.
         """
@@ -77,6 +79,9 @@ class Keeper:
         """Whether it was told; whether it is known to run."""
         self._look_first = True
         """Whether it has to be looked at before it is told: there may be no process yet, or another one."""
+        self._begun: dict[str, int] = {}
+        """See `Sight.begun`: of all processes of this group so far."""
+        self._begun_by_all = {} if begun is None else begun
         self._node = ""
         """Where it was seen last."""
         self._not_before = 0.0
@@ -124,7 +129,7 @@ class Keeper:
             if now < self._not_before:
                 return
             settings = FleetSettings(tuple(one.settings for one in self.cameras.values()), self._run_settings)
-            self._call = self._actor.call("run", settings)
+            self._call = self._actor.call("run", settings, self._known)
             self._asks_to_run, self._changed, self._told = True, False, True
         elif now - self._asked >= (_LOOKS_WHILE_WATCHED if self._watched else _LOOKS):
             self._call = self._actor.call("look", self._watched)
@@ -136,6 +141,16 @@ class Keeper:
     @property
     def _watched(self) -> Mapping[str, bool]:
         return {name: one.sink.original for name, one in self.cameras.items() if one.sink.watched}
+
+    @property
+    def _known(self) -> dict[str, int]:
+        """What the group has to know of what was written before."""
+        # On a node, a path may lead elsewhere than here: what the group itself has told need not be found by it.
+        known = {**self._begun}
+        for place in {choice.parsed.place for one in self.cameras.values() for choice in one.settings.outputs}:
+            if place in self._begun_by_all:
+                known[place] = self._begun_by_all[place]
+        return known
 
     def _take(self, sight: Sight) -> None:
         """Note what was seen."""
@@ -177,7 +192,10 @@ class Keeper:
             camera.trouble = trouble
 
     def _show(self, sight: Sight) -> None:
-        """Pass on what the cameras and the log say."""
+        """Pass on what the cameras and the log say, and keep what the next process has to know."""
+        self._begun.update(sight.begun)
+        for place, last in sight.begun.items():
+            self._begun_by_all[place] = max(last, self._begun_by_all.get(place, last))
         for seen in sight.cameras or ():
             if camera := self.cameras.get(seen.name):
                 camera.take(seen, self.moves)
