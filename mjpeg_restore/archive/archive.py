@@ -63,16 +63,12 @@ class Archive:
             SinkError: the manifest cannot be read, or an earlier run has restored another recording under a name that
                 one of these would have.
         """
-        self._destination, self._settings = destination, settings
-        self._manifest = Manifest(destination)
+        self._recordings, self._destination, self._settings = recordings, destination, settings
         self._key = settings.key
-        self.todo = [each for each in recordings if not self._manifest.is_current(each, self._key)]
+        self.todo: Sequence[Recording] = recordings
         """The recordings for which there is something to do."""
         self.report = report or ArchiveReport()
-        self.report.recordings = len(recordings)
-        self.report.unchanged = len(recordings) - len(self.todo)
-        self.report.size = sum(recording.size for recording in self.todo)
-        self._manifest.refuse_replaced(self.todo, recordings)
+        self._compare()
         self._seams: dict[str, Seams] = {}
         self._ready: deque[_Step] = deque()
         self._given_up: set[str] = set()
@@ -81,7 +77,7 @@ class Archive:
     def run(
         self, workers: Workers, stop: Event | None = None, progress: Callable[[ArchiveReport], None] | None = None
     ) -> ArchiveReport:
-        """Restore what is missing or has changed.
+        """Restore what is missing or has changed. May be called again, as after a stop: each call counts anew.
 
         Args:
             workers: do the tasks; not closed here.
@@ -90,23 +86,27 @@ class Archive:
 
         Raises:
             RuntimeUnavailable, ModelError: the network cannot be run.
-            SinkError: the manifest cannot be written, or another run is at work there.
+            SinkError: the manifest cannot be written, another run is at work there, or one has meanwhile restored
+                another recording under a name that one of these would have.
         """
         with self._destination.locked():
-            self._take_up()
+            self._destination.remove_unfinished()
+            self._compare()  # again: another run may have been at work
+            self._seams.clear()
+            self._ready.clear()
+            self._given_up.clear()
             self._run(workers, stop or Event(), progress)
-            if not (self.report.interrupted or self.report.failed):
+            if not (self.report.todo or self.report.failed):
                 self._destination.remove(WORK)
         return self.report
 
-    def _take_up(self) -> None:
-        """Take up what another run has done since this one has read the manifest, and tidy up after one that died."""
-        self._destination.remove_unfinished()
+    def _compare(self) -> None:
+        """Compare the recordings with the manifest, and count from the beginning."""
         self._manifest = Manifest(self._destination)
-        todo = [each for each in self.todo if not self._manifest.is_current(each, self._key)]
-        self.report.unchanged += len(self.todo) - len(todo)
-        self.report.size = sum(recording.size for recording in todo)
-        self.todo = todo
+        self.todo = [each for each in self.todo if not self._manifest.is_current(each, self._key)]
+        size = sum(recording.size for recording in self.todo)
+        self.report.begin(len(self._recordings), len(self._recordings) - len(self.todo), size)
+        self._manifest.refuse_replaced(self.todo, self._recordings)
 
     def _run(self, workers: Workers, stop: Event, progress: Callable[[ArchiveReport], None] | None) -> None:
         report = self.report

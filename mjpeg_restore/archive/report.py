@@ -58,6 +58,16 @@ class ArchiveReport:
         """Estimated seconds until the end; None before the first part is finished."""
         return (self.size - self.read) * self.seconds / self.read if self.read else None
 
+    def begin(self, recordings: int, unchanged: int, size: int) -> None:
+        """Start the clock, and all counts but these.
+
+        Args:
+            recordings: see the members of these names.
+            unchanged: likewise.
+            size: likewise.
+        """
+        self.__init__(recordings, unchanged, size=size)
+
     def end(self) -> None:
         """Stop the clock."""
         self._ended = time.monotonic()

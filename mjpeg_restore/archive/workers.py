@@ -45,7 +45,13 @@ class ProcessWorkers:
     """Processes of this machine. Each has a pool of its own, so that it is known which task has ended its process."""
 
     def __init__(self, count: int) -> None:
-        """Prepare that many; each starts with its first task."""
+        """Prepare that many; each starts with its first task.
+
+        Raises:
+            ValueError: fewer than 1.
+        """
+        if count < 1:
+            raise ValueError(f"workers {count}: 1 or more")
         self.slots = count
         self._idle = [_process() for _ in range(count)]
         self._all = {*self._idle}

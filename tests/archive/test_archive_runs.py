@@ -275,6 +275,96 @@ def test_another_recordings_file_is_not_replaced(recordings: Path, tmp_path: Pat
     assert archive(other, out, settings())[0].done == 1
 
 
+@pytest.fixture
+def twins(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Two recordings whose restored files have one name if they are restored one by one, and a destination."""
+    avi = raw(tmp_path / "short.mjpeg", PICTURES[:7])
+    return avi, raw(tmp_path / "short.mov", PICTURES[:3]), tmp_path / "out"
+
+
+REPLACED = r"short\.mkv is restored from .*short\.mjpeg, and would be replaced by .*short\.mov: give both"
+
+
+def test_another_recordings_file_of_another_format_is_not_replaced(twins: tuple[Path, Path, Path]) -> None:
+    first, second, out = twins
+    archive(first, out, settings())
+    archive(first, out, settings(extension=".mp4", codec="h264"))
+    before = files(out)
+    with pytest.raises(SinkError, match=REPLACED):
+        archive(second, out, settings())
+    assert files(out) == before
+
+
+@pytest.mark.parametrize("spoilt", [b"\0" * 3000, b""])
+def test_the_file_of_a_recording_that_was_damaged_later_is_not_replaced(
+    twins: tuple[Path, Path, Path], spoilt: bytes
+) -> None:
+    first, second, out = twins
+    archive(first, out, settings())
+    first.write_bytes(spoilt)
+    assert archive(first, out, settings())[0].refused == 1
+    before = files(out)
+    with pytest.raises(SinkError, match=REPLACED):
+        archive(second, out, settings())
+    assert files(out) == before
+
+
+def test_a_recording_that_was_refused_keeps_no_name(twins: tuple[Path, Path, Path]) -> None:
+    first, second, out = twins
+    first.write_bytes(b"")
+    assert archive(first, out, settings())[0].refused == 1
+    for count in (3, 4):
+        raw(second, PICTURES[:count])
+        assert archive(second, out, settings())[0].done == 1
+
+
+def test_another_recordings_line_is_not_taken_over(recordings: Path, tmp_path: Path) -> None:
+    """Else its other files would be taken for those of the recording that has the line."""
+    out, other = tmp_path / "out", tmp_path / "other"
+    other.mkdir()
+    archive(recordings / "short.mjpeg", out, settings(extension=".mp4", codec="h264"))
+    raw(other / "short.mjpeg", PICTURES[:3])
+    with pytest.raises(SinkError, match=r"short\.mp4 is restored from .*/rec/.*, and would be replaced by .*/other/"):
+        archive(other, out, settings())
+
+
+def test_what_another_run_has_restored_meanwhile_is_not_replaced(twins: tuple[Path, Path, Path]) -> None:
+    *both, out = twins
+    runs = [Archive(list_recordings([str(one)], str(out), ".mkv"), Destination(str(out)), settings()) for one in both]
+    runs[0].run(InlineWorkers())
+    before = files(out)
+    with pytest.raises(SinkError, match=REPLACED):
+        runs[1].run(InlineWorkers())
+    assert files(out) == before
+
+
+def test_a_second_run_of_the_same_archive_counts_anew(recordings: Path, tmp_path: Path) -> None:
+    out, workers = tmp_path / "out", Stopping(4)
+    out.mkdir()
+    (out / "short.mkv").write_bytes(b"an original")
+    one = Archive(list_recordings([str(recordings)], str(out), ".mkv"), Destination(str(out)), settings())
+    report = one.run(workers, workers.stop)
+    assert report.interrupted
+    report = one.run(InlineWorkers())
+    assert (report.interrupted, report.todo, report.failed) == (False, 0, 1)
+    (out / "short.mkv").unlink()
+    report = one.run(InlineWorkers())
+    assert (report.recordings, report.done, report.unchanged, report.frames) == (4, 1, 3, 7)
+    assert (report.refused, report.failed, report.failures, report.todo) == (0, 0, [], 0)
+    assert lines(out)["short.mjpeg"]["status"] == "done"
+
+
+def test_workers_that_do_nothing_leave_what_is_there(recordings: Path, tmp_path: Path) -> None:
+    class Idle(InlineWorkers):
+        slots = 0
+
+    out, workers = tmp_path / "out", Stopping(4)
+    found = list_recordings([str(recordings / "cam")], str(out), ".mkv")
+    Archive(found, Destination(str(out)), settings()).run(workers, workers.stop)
+    assert archive(recordings / "cam", out, settings(), Idle())[0].todo == 1
+    assert [*out.rglob("result-*")]
+
+
 def test_another_recording_of_the_same_name_size_and_date_is_another(recordings: Path, tmp_path: Path) -> None:
     out, other = tmp_path / "out", tmp_path / "other"
     archive(recordings, out, settings())

@@ -33,6 +33,12 @@ def test_tasks_are_done_by_as_many_processes(workers: ProcessWorkers) -> None:
     assert len({future.result(60) for future in futures}) == workers.slots
 
 
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_workers(count: int) -> None:
+    with pytest.raises(ValueError, match=f"workers {count}: 1 or more"):
+        ProcessWorkers(count)
+
+
 @needs_sigint
 def test_ctrl_c_does_not_end_a_process_that_is_starting(workers: ProcessWorkers, tmp_path: Path) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
