@@ -18,6 +18,7 @@ from mjpeg_restore.archive.manifest import FOREIGN, Manifest, Status
 from mjpeg_restore.archive.report import ArchiveReport
 from mjpeg_restore.archive.seams import Seams
 from mjpeg_restore.archive.settings import ArchiveSettings, model_checksum
+from mjpeg_restore.archive.store import named
 from mjpeg_restore.archive.tasks import begin, join, restore_part
 from mjpeg_restore.archive.workers import Workers
 from mjpeg_restore.errors import RuntimeUnavailable, SinkError, WorkerLost
@@ -160,7 +161,7 @@ class Archive:
         except OSError as error:
             return cannot_write(where, error)
         return SinkError(
-            f"{where} is there, and was not restored by this archive: move it, or give another destination"
+            f"{named(where)} is there, and was not restored by this archive: move it, or give another destination"
         )
 
     def _take(self, workers: Workers, step: _Step, future: Future[Any]) -> None:
@@ -245,7 +246,7 @@ class Archive:
             {
                 "name": job.recording.name,
                 "status": status,
-                "source": job.recording.location,
+                "source": named(job.recording.location),
                 "output": job.recording.output,
                 **fields,
                 "model": model,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mjpeg_restore.archive.opening import open_store
-from mjpeg_restore.archive.store import Entry, Store, is_url, local_path
+from mjpeg_restore.archive.store import Entry, Store, below, is_url, local_path, named
 from mjpeg_restore.errors import SinkError, reason_of
 from mjpeg_restore.locks import file_lock
 
@@ -48,7 +48,7 @@ def cannot_write(where: str, error: OSError) -> SinkError:
         error: the cause.
     """
     advice = _ADVICE.get(error.errno or 0, "call this again, or give another destination")
-    return SinkError(f"cannot write {where} ({reason_of(error)}): {advice}")
+    return SinkError(f"cannot write {named(where)} ({reason_of(error)}): {advice}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,16 @@ class Destination:
         """Check the location, and make it absolute: other processes have other current folders.
 
         Raises:
-            SinkError: it is empty, as a variable of a script may be; or relative, and the current folder is gone.
+            SinkError: it is empty, as a variable of a script may be; relative, and the current folder is gone; or a
+                `file://` URL without an absolute path.
         """
         if not self.location:
             raise SinkError("the destination is empty: give a folder or a URL")
         if not is_url(self.location):
             try:
                 location = os.path.abspath(local_path(self.location))
+            except ValueError as error:
+                raise SinkError(f"{self.location}: {error}") from error
             except OSError as error:
                 gone = f"the current folder is gone ({reason_of(error)}): go to another"
                 raise SinkError(f"{self.location}: {gone}") from error
@@ -81,7 +84,7 @@ class Destination:
 
     def path(self, name: str) -> str:
         """The location of a file in it."""
-        return f"{self.location.rstrip('/')}/{name}"
+        return below(self.location, name)
 
     def stat(self, name: str) -> Entry | None:
         """A file in it; None where there is none."""
@@ -109,7 +112,7 @@ class Destination:
             yield aside
             store.publish(aside, place)
         except SinkError as error:  # users know the file by its own name
-            raise type(error)(error.message.replace(str(aside), place), error.hint) from error
+            raise type(error)(error.message.replace(str(aside), named(place)), error.hint) from error
         except OSError as error:
             raise cannot_write(place, error) from error
         finally:

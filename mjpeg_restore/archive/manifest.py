@@ -16,7 +16,7 @@ from typing import Any, Literal
 from mjpeg_restore.archive.destination import Destination, cannot_write
 from mjpeg_restore.archive.listing import Recording
 from mjpeg_restore.archive.opening import is_another
-from mjpeg_restore.archive.store import is_url
+from mjpeg_restore.archive.store import is_url, named, user_of
 from mjpeg_restore.errors import SinkError, reason_of
 
 MANIFEST = "manifest.jsonl"
@@ -62,7 +62,7 @@ class Manifest:
         try:
             text = destination.read_text(MANIFEST) or ""
         except OSError as error:
-            path = destination.path(MANIFEST)
+            path = named(destination.path(MANIFEST))
             raise SinkError(
                 f"cannot read {path} ({reason_of(error)}): make it readable, or give another destination"
             ) from error
@@ -73,7 +73,7 @@ class Manifest:
             else:
                 self._begun |= _made_by(written)
         if text and not self.lines and not text.startswith(_BEGINNING):
-            path = destination.path(MANIFEST)
+            path = named(destination.path(MANIFEST))
             raise SinkError(f"{path} is no manifest of an archive: remove it, or give another destination")
 
     def add(self, line: Line) -> None:
@@ -160,8 +160,8 @@ class Manifest:
             for output, other in self._claims(recording, made):
                 if is_another(recording.location, other):
                     raise SinkError(
-                        f"{self._destination.path(output)} is restored from {other}, and would be replaced by "
-                        f"{recording.location}: give both in one call, or another destination"
+                        f"{named(self._destination.path(output))} is restored from {other}, and would be replaced by "
+                        f"{named(recording.location)}: give both in one call, or another destination"
                     )
 
     def _claims(self, recording: Recording, made: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
@@ -212,8 +212,15 @@ def _line(text: str) -> Line | None:
         line = json.loads(text)
         strings = [*(line[field] for field in ("name", "status", "source", "output")), *line.get(EARLIER, ())]
         if all(isinstance(each, str) for each in strings):
-            return line
+            return _without_user(line)
     return None
+
+
+def _without_user(line: Line) -> Line:
+    """A line without the user name and password that were once written with the source, and into the error."""
+    user = user_of(line["source"])
+    told = {"error": str(line["error"]).replace(user, "")} if user and "error" in line else {}
+    return {**line, "source": named(line["source"]), **told}
 
 
 def _outputs(line: Line) -> set[str]:

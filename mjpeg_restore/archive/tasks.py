@@ -22,6 +22,7 @@ from mjpeg_restore.archive.joining import join_parts
 from mjpeg_restore.archive.listing import Recording
 from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.restoring import restore_range
+from mjpeg_restore.archive.store import named
 from mjpeg_restore.errors import MjpegRestoreError, ModelError, RuntimeUnavailable, SinkError, SourceError, reason_of
 
 Result = TypeVar("Result")
@@ -65,7 +66,7 @@ def _message_of(job: Job, error: Exception) -> str:
             return error.message
         case OSError():
             where = error.filename or job.recording.location
-            return f"cannot use {where} ({reason_of(error)}): mend that, and call this again"
+            return f"cannot use {named(str(where))} ({reason_of(error)}): mend that, and call this again"
         case _:
             return f"{type(error).__name__}: {reason_of(error)}"
 

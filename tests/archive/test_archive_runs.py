@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -874,3 +874,75 @@ def test_a_store_that_fsspec_names(recordings: Path, tmp_path: Path) -> None:
     found = list_recordings(["memory://bucket/rec"], "memory://bucket/out", ".mkv")
     Archive(found, Destination("memory://bucket/out"), chosen).run(workers)
     assert workers.tasks == []
+
+
+@pytest.fixture
+def secretive() -> Any:
+    """A store like sftp: host, user name and password are in its URLs, and not in its names."""
+    fsspec = needs("fsspec")
+
+    class Secretive(fsspec.get_filesystem_class("memory")):
+        protocol = "secretive"
+        store: ClassVar[dict[str, Any]] = {}
+        pseudo_dirs: ClassVar[list[str]] = [""]
+        broken = ""
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return "/" + path.partition("://")[2].partition("/")[2].rstrip("/") if "://" in path else path.rstrip("/")
+
+        def get_file(self, path: str, *arguments: Any, **named: Any) -> None:
+            if Secretive.broken:
+                raise RuntimeError(f"403 of {path}")
+            super().get_file(path, *arguments, **named)
+
+    fsspec.register_implementation("secretive", Secretive, clobber=True)
+    return Secretive
+
+
+def test_no_user_name_and_password_is_told(secretive: Any, recordings: Path, tmp_path: Path) -> None:
+    secretive().put(str(recordings), "/rec", recursive=True)
+    url, out = "secretive://bob:sesame@host", tmp_path / "out"
+
+    def run(destination: str, user: str = "bob:sesame") -> Any:
+        found = list_recordings([f"secretive://{user}@host/rec"], destination, ".mkv")
+        return Archive(found, Destination(destination), settings()).run(InlineWorkers()).as_dict()
+
+    def told(destination: str) -> list[str]:
+        return [json.dumps(run(destination)), *map(json.dumps, lines(out).values())]
+
+    report = json.dumps([run(f"{url}/out"), str(secretive().cat(f"/out/{MANIFEST}"))])
+    assert "notes.txt is text" in report and "secretive://host/rec/short.mjpeg" in report
+    secretive.broken = "yes"
+    report += "".join(told(str(out)))
+    assert "cannot use secretive://host/rec/short.mjpeg (403 of secretive://host/rec/short.mjpeg): mend" in report
+    secretive.broken = ""
+    report += "".join(told(str(out)))
+    for sources, place in (([f"{url}/none"], "out"), ([f"{url}/none*"], "out"), ([f"{url}/rec"], f"{url}/rec")):
+        with pytest.raises(SourceError) as error:
+            list_recordings(sources, place, ".mkv")
+        report += str(error.value)
+    assert "bob" not in report and "sesame" not in report
+
+    manifest = out / MANIFEST
+    manifest.write_text(manifest.read_text().replace("secretive://host", url))  # as it was once written
+    assert run(str(out), "bob:changed")["unchanged"] == 4
+    secretive().pipe("/rec/short.mjpeg", b"".join(PICTURES[:3]))
+    assert run(str(out), "alice:changed")["done"] == 1
+    assert "sesame" not in manifest.read_text()
+
+
+def test_another_recording_behind_a_password_is_found(secretive: Any, tmp_path: Path) -> None:
+    for count, name in enumerate(("/a/cam.mjpeg", "/b/cam.mjpeg"), 2):
+        secretive().pipe(name, b"".join(PICTURES[:count]))
+    out = str(tmp_path / "out")
+
+    def run(folder: str) -> Any:
+        found = list_recordings([f"secretive://bob:sesame@host/{folder}"], out, ".mkv")
+        return Archive(found, Destination(out), settings()).run(InlineWorkers())
+
+    run("a")
+    with pytest.raises(SinkError, match=r"restored from secretive://host/a/cam\.mjpeg, .* by secretive://host/b/"):
+        run("b")
+    secretive().rm("/a/cam.mjpeg")
+    assert run("b").done == 1
