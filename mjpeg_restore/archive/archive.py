@@ -145,15 +145,15 @@ class Archive:
 
     def _claim(self, job: Job) -> bool:
         """Note that a recording is begun, unless its output's name is somebody else's, or can be no file's."""
-        if error := self._obstacle(job.recording):
+        if error := self.obstacle(job.recording):
             self._fail(job, Failure("output", error, foreign=True))
             return False
         if not self._manifest.is_begun(job.recording):
             self._note(job, "begun", {})
         return True
 
-    def _obstacle(self, recording: Recording) -> SinkError | None:
-        """Why a recording cannot have a file of its output's name; None if it can, as far as is known."""
+    def obstacle(self, recording: Recording) -> SinkError | None:
+        """Why a recording will fail, as no file can have its output's name; None if one can, as far as is known."""
         where = self._destination.path(recording.output)
         try:
             if not self._manifest.is_foreign(recording):
