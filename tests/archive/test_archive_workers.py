@@ -89,3 +89,12 @@ def test_an_archive_with_a_poisoned_file(workers: ProcessWorkers, tmp_path: Path
     assert "was lost" in lines(out)["poison.mjpeg"]["error"]
     assert files(out) == files(tmp_path / "alone")
     assert (out / MANIFEST).exists()
+
+
+def test_a_process_that_never_begins_tells_what_a_program_needs() -> None:
+    with contextlib.closing(ProcessWorkers(1)) as fresh:
+        with pytest.raises(WorkerLost, match=r"was lost: .* begin its work below `if __name__ == \"__main__\":`$"):
+            fresh.submit(die).result(60)
+        assert fresh.submit(identify).result(60)
+        with pytest.raises(WorkerLost, match=r"for want of memory\?$"):
+            fresh.submit(die).result(60)
