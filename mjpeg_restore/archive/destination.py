@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import tempfile
 import uuid
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mjpeg_restore.archive.opening import open_store
-from mjpeg_restore.archive.store import Entry, Store, below, is_url, local_path, named
+from mjpeg_restore.archive.store import FULL, Entry, Store, below, is_url, local_path, named
 from mjpeg_restore.errors import SinkError, reason_of
 from mjpeg_restore.locks import file_lock
 
@@ -25,8 +26,7 @@ _NO_ROOM = "make room there, and call this again"
 _NOT_OURS = "give a destination that can be written"
 _TAKEN = "something else has its name, or that of a folder that it goes in: move that, or give another destination"
 _ADVICE = {
-    errno.ENOSPC: _NO_ROOM,
-    getattr(errno, "EDQUOT", errno.ENOSPC): _NO_ROOM,
+    **dict.fromkeys(FULL, _NO_ROOM),
     errno.EROFS: _NOT_OURS,
     errno.EACCES: _NOT_OURS,
     errno.EPERM: _NOT_OURS,
@@ -49,6 +49,23 @@ def cannot_write(where: str, error: OSError) -> SinkError:
     """
     advice = _ADVICE.get(error.errno or 0, "call this again, or give another destination")
     return SinkError(f"cannot write {named(where)} ({reason_of(error)}): {advice}")
+
+
+def full_folder(destination: str, error: BaseException | None) -> str:
+    """The folder in which there is no room, for an error that is due to that; empty for others.
+
+    Args:
+        destination: its location.
+        error: one of whose causes may be a full disk.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            # What comes from a store or goes to one lies there in between.
+            here = tempfile.gettempdir()
+            temporary = error.filename == here or (is_url(destination) and not is_url(str(error.filename)))
+            return here if temporary else named(destination)
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +131,8 @@ class Destination:
         except SinkError as error:  # users know the file by its own name
             raise type(error)(error.message.replace(str(aside), named(place)), error.hint) from error
         except OSError as error:
-            raise cannot_write(place, error) from error
+            full = full_folder(self.location, error)
+            raise cannot_write(place if full in ("", named(self.location)) else full, error) from error
         finally:
             with contextlib.suppress(OSError):
                 aside.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from mjpeg_restore.address import redact
-from mjpeg_restore.archive.store import Entry, below, trimmed, user_of
+from mjpeg_restore.archive.store import FULL, Entry, below, trimmed, user_of
 from mjpeg_restore.errors import MissingExtra, SourceError, reason_of
 
 _ATOMIC = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"}
@@ -127,7 +127,11 @@ class RemoteStore:
         """See `Store`."""
         local = self.scratch("") / f"mjpeg-restore-{uuid.uuid4().hex}{Path(path).suffix}"
         try:
-            self._system.get_file(path, str(local))
+            try:
+                self._system.get_file(path, str(local))
+            except OSError as error:
+                where = str(local.parent) if error.errno in FULL else path  # a store that is read needs no room
+                raise OSError(error.errno or 0, error.strerror, where) from error
             yield local
         finally:
             local.unlink(missing_ok=True)
@@ -143,7 +147,13 @@ class RemoteStore:
         return Path(tempfile.gettempdir())
 
     def publish(self, file: Path, path: str) -> None:
-        """See `Store`."""
+        """See `Store`. An error names the file of the store."""
+        try:
+            self._publish(file, path)
+        except OSError as error:
+            raise OSError(error.errno or 0, error.strerror or str(error), path) from error
+
+    def _publish(self, file: Path, path: str) -> None:
         protocols = self._system.protocol
         protocols = {protocols} if isinstance(protocols, str) else {*protocols}
         folder, name = self._system._parent(path), path.rpartition("/")[2]  # the root's is no URL

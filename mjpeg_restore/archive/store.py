@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import re
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from mjpeg_restore.address import redact
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]+::)*[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 """Also chained ones, as `simplecache::s3://bucket/a.avi`, which no store takes; `cam::1.avi` is the name of a file."""
 _FILE = "file://"
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+"""Numbers of the errors of a disk without room."""
 _USER = re.compile(r"^(?!(?:abfss?|az|wasbs?):)([a-z][a-z0-9+.-]+://)[^/]*@", re.IGNORECASE)
 """What Azure's URLs have before the @ is the name of a container."""
 

@@ -166,7 +166,7 @@ def _tell(options: argparse.Namespace, report: ArchiveReport) -> int:
             warn(f"{len(report.failures) - MOST_FAILURES} more are named in {MANIFEST}")
         warn(_summary(report))
     if report.full:
-        warn(f"there is no room left in {options.output}: make some, and call this again to go on", "error")
+        warn(f"there is no room left in {report.full}: make some, and call this again to go on", "error")
     if report.interrupted:
         return INTERRUPTED
     return exit_code(SinkError) if report.failed else 0

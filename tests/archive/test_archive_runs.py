@@ -545,7 +545,7 @@ def test_a_full_disk_ends_the_run_and_a_second_call_goes_on(
     (recordings / "later").mkdir()
     raw(recordings / "later" / "last.mjpeg", PICTURES[:3])
     report, _ = archive(recordings, out, settings())
-    assert report.full
+    assert (report.full, report.as_dict()["full"]) == (str(out), True)
     assert (report.done, report.refused, report.failed, report.todo) == (2, 1, 1, 1)
     assert "No space left on device" in lines(out)["cam/long.mkv"]["error"]
     monkeypatch.undo()
@@ -598,7 +598,7 @@ def test_a_file_that_cannot_be_written_is_named_with_what_helps(
     told = str(report.failures[0][1])
     assert told.startswith(f"cannot write {tmp_path}/out/")
     assert told.endswith(f"{name} ({os.strerror(number)}): {advice}")
-    assert report.full == (number == errno.ENOSPC)
+    assert report.full == (str(tmp_path / "out") if number == errno.ENOSPC else "")
 
 
 def test_a_destination_that_is_removed_meanwhile(
@@ -946,3 +946,66 @@ def test_another_recording_behind_a_password_is_found(secretive: Any, tmp_path: 
         run("b")
     secretive().rm("/a/cam.mjpeg")
     assert run("b").done == 1
+
+
+@pytest.mark.parametrize("way", ["fetch", "restore", "upload"])
+def test_a_full_folder_for_temporary_files_is_named(
+    secretive: Any, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    secretive().put(str(recordings), "/rec", recursive=True)
+
+    def full(*arguments: Any, **named: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    put = secretive.put_file
+
+    def full_store(self: Any, path: str, place: str, **named: Any) -> None:
+        full() if ".mkv" in place else put(self, path, place, **named)
+
+    match way:
+        case "fetch":
+            monkeypatch.setattr(secretive, "get_file", full)
+        case "restore":
+            monkeypatch.setattr(beginning, "describe_output", full)
+        case _:
+            monkeypatch.setattr(secretive, "put_file", full_store)
+    source, out = "secretive://bob:sesame@host/rec/short.mjpeg", "secretive://bob:sesame@host/out"
+    found = list_recordings([source], out, ".mkv")
+    report = Archive(found, Destination(out), settings()).run(InlineWorkers())
+    place, told = "secretive://host/out", "cannot write secretive://host/out/short.mkv (No space left on device): make"
+    if way != "upload":
+        place, told = str(temporary), f"cannot {'use' if way == 'fetch' else 'write'} {temporary} (No space left on"
+    assert report.full == place
+    assert str(report.failures[0][1]).startswith(told)
+
+
+def test_a_folder_of_the_destination_on_another_disk(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def across(source: Path, target: Path) -> None:
+        if Path(source).parent.name != Path(target).parent.name and Path(target).parent.name == "cam":
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", across)
+    report, _ = archive(recordings, tmp_path / "out", settings())
+    assert (report.done, report.failed) == (3, 0)
+    monkeypatch.undo()
+    archive(recordings, tmp_path / "whole", settings())
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+def test_an_audio_track_that_a_recording_lacks_is_the_settings_fault(recordings: Path, tmp_path: Path) -> None:
+    report, _ = archive(recordings / "cam", tmp_path / "out", settings(audio_track=2))
+    assert (report.refused, report.failed) == (0, 1)
+    assert str(report.failures[0][1]) == (
+        f"{recordings}/cam/long.mkv holds 1 sound track: there is no number 2: "
+        "leave out audio_track, or give another number"
+    )
+    report, _ = archive(recordings, tmp_path / "other", settings(fps=30))
+    assert (report.refused, report.failed) == (1, 0)  # what is no recording is refused whatever is given
