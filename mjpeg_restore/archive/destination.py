@@ -8,7 +8,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mjpeg_restore.archive.opening import open_store
@@ -72,8 +72,8 @@ def full_folder(destination: str, error: BaseException | None) -> str:
 class Destination:
     """A folder of a store. Names are relative to it, with slashes. It is a value: tasks on other machines take it."""
 
-    location: str
-    """A path, which is made absolute, or a URL."""
+    location: str = field(repr=False)
+    """A path, which is made absolute, or a URL, perhaps with a password."""
 
     def __post_init__(self) -> None:
         """Check the location, and make it absolute: other processes have other current folders.

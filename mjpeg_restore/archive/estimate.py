@@ -13,7 +13,8 @@ from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.parts import PartSource
 from mjpeg_restore.archive.settings import ArchiveSettings
 from mjpeg_restore.archive.steps import output_settings
-from mjpeg_restore.errors import MjpegRestoreError, ModelError, RuntimeUnavailable
+from mjpeg_restore.archive.store import named
+from mjpeg_restore.errors import MjpegRestoreError, ModelError, RuntimeUnavailable, reason_of
 from mjpeg_restore.frames import Frame
 from mjpeg_restore.pipeline import restore_pictures
 from mjpeg_restore.report import Report
@@ -61,8 +62,10 @@ def estimate(recording: Recording, settings: ArchiveSettings) -> Estimate:
             if size is None:
                 size = _size_of(source)
             return Estimate(recording, info.frames, size)
-    except (MjpegRestoreError, OSError) as error:
+    except MjpegRestoreError as error:
         return Estimate(recording, error=" ".join(str(error).split()))
+    except OSError as error:
+        return Estimate(recording, error=f"cannot read {named(recording.location)}: {reason_of(error)}")
 
 
 def _size_of(source: Source) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -27,8 +27,8 @@ class Recording:
 
     name: str
     """Relative, with slashes: the manifest names it so."""
-    location: str
-    """A path or a URL."""
+    location: str = field(repr=False)
+    """A path or a URL, perhaps with a password."""
     size: int
     """Bytes."""
     modified: str

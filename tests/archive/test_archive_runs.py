@@ -16,6 +16,7 @@ import pytest
 
 from mjpeg_restore.archive import Archive, ArchiveSettings, Destination, beginning, list_recordings
 from mjpeg_restore.archive.destination import WORK
+from mjpeg_restore.archive.estimate import estimate
 from mjpeg_restore.archive.local import LocalStore
 from mjpeg_restore.archive.manifest import MANIFEST
 from mjpeg_restore.archive.store import checksum
@@ -922,11 +923,17 @@ def test_no_user_name_and_password_is_told(secretive: Any, recordings: Path, tmp
         with pytest.raises(SourceError) as error:
             list_recordings(sources, place, ".mkv")
         report += str(error.value)
+    (found,) = list_recordings([f"{url}/rec/notes.txt"], f"{url}/out", ".mkv")
+    secretive().rm("/rec/notes.txt")
+    foreseen = estimate(found, settings())
+    assert foreseen.error == "cannot read secretive://host/rec/notes.txt: No such file or directory"
+    secretive().pipe("/rec/notes.txt", (recordings / "notes.txt").read_bytes())
+    report += repr([foreseen, Destination(f"{url}/out")])
     assert "bob" not in report and "sesame" not in report
 
     manifest = out / MANIFEST
     manifest.write_text(manifest.read_text().replace("secretive://host", url))  # as it was once written
-    assert run(str(out), "bob:changed")["unchanged"] == 4
+    assert run(str(out), "bob:changed")["unchanged"] == 3  # the fourth has another date
     secretive().pipe("/rec/short.mjpeg", b"".join(PICTURES[:3]))
     assert run(str(out), "alice:changed")["done"] == 1
     assert "sesame" not in manifest.read_text()
