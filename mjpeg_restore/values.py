@@ -71,14 +71,14 @@ def threads(word: str) -> int:
     return positive(word, 1024)
 
 
-def positive(word: str, most: int = 10**9) -> int:
-    """A whole number from 1 to `most`."""
+def positive(word: str, most: int = 10**9, least: int = 1) -> int:
+    """A whole number from `least`, 1 or 0, to `most`."""
     try:
         number = int(word)
     except ValueError:
         raise ValueError(f"{word!r} is not a whole number") from None
-    if not 1 <= number <= most:
-        raise ValueError(f"{word!r} is not between 1 and {most}")
+    if not least <= number <= most:
+        raise ValueError(f"{word!r} is not between {least} and {most}")
     return number
 
 

@@ -1,8 +1,10 @@
 """Archives of recordings, restored by the processes of one machine or by the machines of a cluster.
 
-    recordings = list_recordings(["recordings"], "restored", ".mkv")
-    archive = Archive(recordings, Destination("restored"), ArchiveSettings())
-    archive.run(ProcessWorkers(8))
+    if __name__ == "__main__":  # as always where processes are begun: they import this file
+        recordings = list_recordings(["recordings"], "restored", ".mkv")
+        archive = Archive(recordings, Destination("restored"), ArchiveSettings())
+        with closing(ProcessWorkers(8)) as workers:
+            archive.run(workers)
 
 Sources become `Recording`s (`listing`); the `manifest` tells which of them are done. `Archive` hands `tasks`
 to `Workers`; what tasks leave for each other lies in the destination's work folder.

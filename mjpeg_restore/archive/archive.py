@@ -18,6 +18,7 @@ from mjpeg_restore.archive.manifest import FOREIGN, Manifest, Status
 from mjpeg_restore.archive.report import ArchiveReport
 from mjpeg_restore.archive.seams import Seams
 from mjpeg_restore.archive.settings import ArchiveSettings, model_checksum
+from mjpeg_restore.archive.store import named
 from mjpeg_restore.archive.tasks import begin, join, restore_part
 from mjpeg_restore.archive.workers import Workers
 from mjpeg_restore.errors import RuntimeUnavailable, SinkError, WorkerLost
@@ -63,16 +64,12 @@ class Archive:
             SinkError: the manifest cannot be read, or an earlier run has restored another recording under a name that
                 one of these would have.
         """
-        self._destination, self._settings = destination, settings
-        self._manifest = Manifest(destination)
+        self._recordings, self._destination, self._settings = recordings, destination, settings
         self._key = settings.key
-        self.todo = [each for each in recordings if not self._manifest.is_current(each, self._key)]
+        self.todo: Sequence[Recording] = recordings
         """The recordings for which there is something to do."""
         self.report = report or ArchiveReport()
-        self.report.recordings = len(recordings)
-        self.report.unchanged = len(recordings) - len(self.todo)
-        self.report.size = sum(recording.size for recording in self.todo)
-        self._manifest.refuse_replaced(self.todo, recordings)
+        self._compare()
         self._seams: dict[str, Seams] = {}
         self._ready: deque[_Step] = deque()
         self._given_up: set[str] = set()
@@ -81,7 +78,7 @@ class Archive:
     def run(
         self, workers: Workers, stop: Event | None = None, progress: Callable[[ArchiveReport], None] | None = None
     ) -> ArchiveReport:
-        """Restore what is missing or has changed.
+        """Restore what is missing or has changed. May be called again, as after a stop: each call counts anew.
 
         Args:
             workers: do the tasks; not closed here.
@@ -90,23 +87,27 @@ class Archive:
 
         Raises:
             RuntimeUnavailable, ModelError: the network cannot be run.
-            SinkError: the manifest cannot be written, or another run is at work there.
+            SinkError: the manifest cannot be written, another run is at work there, or one has meanwhile restored
+                another recording under a name that one of these would have.
         """
         with self._destination.locked():
-            self._take_up()
+            self._destination.remove_unfinished()
+            self._compare()  # again: another run may have been at work
+            self._seams.clear()
+            self._ready.clear()
+            self._given_up.clear()
             self._run(workers, stop or Event(), progress)
-            if not (self.report.interrupted or self.report.failed):
+            if not (self.report.todo or self.report.failed):
                 self._destination.remove(WORK)
         return self.report
 
-    def _take_up(self) -> None:
-        """Take up what another run has done since this one has read the manifest, and tidy up after one that died."""
-        self._destination.remove_unfinished()
+    def _compare(self) -> None:
+        """Compare the recordings with the manifest, and count from the beginning."""
         self._manifest = Manifest(self._destination)
-        todo = [each for each in self.todo if not self._manifest.is_current(each, self._key)]
-        self.report.unchanged += len(self.todo) - len(todo)
-        self.report.size = sum(recording.size for recording in todo)
-        self.todo = todo
+        self.todo = [each for each in self.todo if not self._manifest.is_current(each, self._key)]
+        size = sum(recording.size for recording in self.todo)
+        self.report.begin(len(self._recordings), len(self._recordings) - len(self.todo), size)
+        self._manifest.refuse_replaced(self.todo, self._recordings)
 
     def _run(self, workers: Workers, stop: Event, progress: Callable[[ArchiveReport], None] | None) -> None:
         report = self.report
@@ -144,15 +145,15 @@ class Archive:
 
     def _claim(self, job: Job) -> bool:
         """Note that a recording is begun, unless its output's name is somebody else's, or can be no file's."""
-        if error := self._obstacle(job.recording):
+        if error := self.obstacle(job.recording):
             self._fail(job, Failure("output", error, foreign=True))
             return False
         if not self._manifest.is_begun(job.recording):
             self._note(job, "begun", {})
         return True
 
-    def _obstacle(self, recording: Recording) -> SinkError | None:
-        """Why a recording cannot have a file of its output's name; None if it can, as far as is known."""
+    def obstacle(self, recording: Recording) -> SinkError | None:
+        """Why a recording will fail, as no file can have its output's name; None if one can, as far as is known."""
         where = self._destination.path(recording.output)
         try:
             if not self._manifest.is_foreign(recording):
@@ -160,7 +161,7 @@ class Archive:
         except OSError as error:
             return cannot_write(where, error)
         return SinkError(
-            f"{where} is there, and was not restored by this archive: move it, or give another destination"
+            f"{named(where)} is there, and was not restored by this archive: move it, or give another destination"
         )
 
     def _take(self, workers: Workers, step: _Step, future: Future[Any]) -> None:
@@ -245,7 +246,7 @@ class Archive:
             {
                 "name": job.recording.name,
                 "status": status,
-                "source": job.recording.location,
+                "source": named(job.recording.location),
                 "output": job.recording.output,
                 **fields,
                 "model": model,

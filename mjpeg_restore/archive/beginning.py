@@ -22,7 +22,7 @@ from mjpeg_restore.archive.steps import (
     output_settings,
     restorer_of,
 )
-from mjpeg_restore.archive.store import checksum
+from mjpeg_restore.archive.store import checksum, named
 from mjpeg_restore.archive.work_folder import WorkFolder
 from mjpeg_restore.errors import SinkError, SourceError
 from mjpeg_restore.frames import Frame, Packet, SoundPacket
@@ -40,7 +40,7 @@ def begin_recording(job: Job) -> Done | Same | Cut:
     store = open_store(recording.location)
     found = store.stat(recording.location)  # first: it may change while it is fetched
     if found is None:
-        raise SinkError(f"{recording.location} has gone since the archive was listed")
+        raise SinkError(f"{named(recording.location)} has gone since the archive was listed")
     with store.fetch(recording.location) as path:
         known: dict[str, Any] = {"size": found.size, "modified": found.modified, "sha256": checksum(path)}
         if known["sha256"] == job.restored:

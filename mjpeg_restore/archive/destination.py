@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import tempfile
 import uuid
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mjpeg_restore.archive.opening import open_store
-from mjpeg_restore.archive.store import Entry, Store, is_url, local_path
+from mjpeg_restore.archive.store import FULL, Entry, Store, below, is_url, local_path, named
 from mjpeg_restore.errors import SinkError, reason_of
 from mjpeg_restore.locks import file_lock
 
@@ -25,8 +26,7 @@ _NO_ROOM = "make room there, and call this again"
 _NOT_OURS = "give a destination that can be written"
 _TAKEN = "something else has its name, or that of a folder that it goes in: move that, or give another destination"
 _ADVICE = {
-    errno.ENOSPC: _NO_ROOM,
-    getattr(errno, "EDQUOT", errno.ENOSPC): _NO_ROOM,
+    **dict.fromkeys(FULL, _NO_ROOM),
     errno.EROFS: _NOT_OURS,
     errno.EACCES: _NOT_OURS,
     errno.EPERM: _NOT_OURS,
@@ -48,27 +48,47 @@ def cannot_write(where: str, error: OSError) -> SinkError:
         error: the cause.
     """
     advice = _ADVICE.get(error.errno or 0, "call this again, or give another destination")
-    return SinkError(f"cannot write {where} ({reason_of(error)}): {advice}")
+    return SinkError(f"cannot write {named(where)} ({reason_of(error)}): {advice}")
+
+
+def full_folder(destination: str, error: BaseException | None) -> str:
+    """The folder in which there is no room, for an error that is due to that; empty for others.
+
+    Args:
+        destination: its location.
+        error: one of whose causes may be a full disk.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            # What comes from a store or goes to one lies there in between.
+            here = tempfile.gettempdir()
+            temporary = error.filename == here or (is_url(destination) and not is_url(str(error.filename)))
+            return here if temporary else named(destination)
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
     """A folder of a store. Names are relative to it, with slashes. It is a value: tasks on other machines take it."""
 
-    location: str
-    """A path, which is made absolute, or a URL."""
+    location: str = field(repr=False)
+    """A path, which is made absolute, or a URL, perhaps with a password."""
 
     def __post_init__(self) -> None:
         """Check the location, and make it absolute: other processes have other current folders.
 
         Raises:
-            SinkError: it is empty, as a variable of a script may be; or relative, and the current folder is gone.
+            SinkError: it is empty, as a variable of a script may be; relative, and the current folder is gone; or a
+                `file://` URL without an absolute path.
         """
         if not self.location:
             raise SinkError("the destination is empty: give a folder or a URL")
         if not is_url(self.location):
             try:
                 location = os.path.abspath(local_path(self.location))
+            except ValueError as error:
+                raise SinkError(f"{self.location}: {error}") from error
             except OSError as error:
                 gone = f"the current folder is gone ({reason_of(error)}): go to another"
                 raise SinkError(f"{self.location}: {gone}") from error
@@ -81,7 +101,7 @@ class Destination:
 
     def path(self, name: str) -> str:
         """The location of a file in it."""
-        return f"{self.location.rstrip('/')}/{name}"
+        return below(self.location, name)
 
     def stat(self, name: str) -> Entry | None:
         """A file in it; None where there is none."""
@@ -109,9 +129,10 @@ class Destination:
             yield aside
             store.publish(aside, place)
         except SinkError as error:  # users know the file by its own name
-            raise type(error)(error.message.replace(str(aside), place), error.hint) from error
+            raise type(error)(error.message.replace(str(aside), named(place)), error.hint) from error
         except OSError as error:
-            raise cannot_write(place, error) from error
+            full = full_folder(self.location, error)
+            raise cannot_write(place if full in ("", named(self.location)) else full, error) from error
         finally:
             with contextlib.suppress(OSError):
                 aside.unlink(missing_ok=True)

@@ -13,9 +13,13 @@ from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.parts import PartSource
 from mjpeg_restore.archive.settings import ArchiveSettings
 from mjpeg_restore.archive.steps import output_settings
-from mjpeg_restore.errors import MjpegRestoreError
+from mjpeg_restore.archive.store import named
+from mjpeg_restore.errors import MjpegRestoreError, ModelError, RuntimeUnavailable, reason_of
+from mjpeg_restore.frames import Frame
 from mjpeg_restore.pipeline import restore_pictures
+from mjpeg_restore.report import Report
 from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.showing import Sizes
 from mjpeg_restore.sinks.joining import VideoPart
 from mjpeg_restore.sources import Source, open_source
 from mjpeg_restore.stages import walk_headers
@@ -36,7 +40,9 @@ class Estimate:
     size: tuple[int, int] | None = None
     """Width and height; None if unknown."""
     error: str | None = None
-    """Why it will be refused; None if it is a recording."""
+    """Why it will be refused, or fail; None if it is a recording."""
+    fails: bool = False
+    """True: it will fail, as there can be no file of its output's name."""
 
     @property
     def pixels(self) -> int | None:
@@ -56,8 +62,10 @@ def estimate(recording: Recording, settings: ArchiveSettings) -> Estimate:
             if size is None:
                 size = _size_of(source)
             return Estimate(recording, info.frames, size)
-    except (MjpegRestoreError, OSError) as error:
+    except MjpegRestoreError as error:
         return Estimate(recording, error=" ".join(str(error).split()))
+    except OSError as error:
+        return Estimate(recording, error=f"cannot read {named(recording.location)}: {reason_of(error)}")
 
 
 def _size_of(source: Source) -> tuple[int, int] | None:
@@ -84,7 +92,7 @@ def expected_seconds(estimates: Sequence[Estimate], settings: ArchiveSettings, w
         RuntimeUnavailable, ModelError: the network cannot be run.
     """
     known = [each for each in estimates if each.pixels and not each.error]
-    rates = [rate for each in known[:_TRIED] if (rate := _seconds_per_pixel(each.recording, settings))]
+    rates = [*islice(filter(None, (_seconds_per_pixel(each.recording, settings) for each in known)), _TRIED)]
     pixels, size = sum(each.pixels or 0 for each in known), sum(each.recording.size for each in known)
     if not (rates and size):
         return None
@@ -93,7 +101,20 @@ def expected_seconds(estimates: Sequence[Estimate], settings: ArchiveSettings, w
 
 
 def _seconds_per_pixel(recording: Recording, settings: ArchiveSettings) -> float | None:
-    """Seconds of one worker; None where the recording has too few pictures."""
+    """Seconds of one worker; None where the recording has too few pictures, or cannot be restored."""
+    try:
+        times, area = _try(recording, settings)
+    except (RuntimeUnavailable, ModelError):
+        raise
+    except (MjpegRestoreError, OSError):
+        return None
+    if len(times) <= _WARMING:
+        return None
+    return (times[-1] - times[_WARMING - 1]) / (len(times) - _WARMING) / area
+
+
+def _try(recording: Recording, settings: ArchiveSettings) -> tuple[list[float], int]:
+    """Restore and encode a recording's first pictures: the time at the end of each, and its pixels."""
     restorer = Restorer(settings.model, settings.device, threads=1, engine_cache=settings.engine_cache)
     times: list[float] = []
     with (
@@ -104,13 +125,13 @@ def _seconds_per_pixel(recording: Recording, settings: ArchiveSettings) -> float
         video: VideoPart | None = None
         area = 1
         packets = islice(source, _WARMING + _TIMED)
-        for picture in restore_pictures(PartSource(source.info, packets), restorer, settings.policies):
+        sizes = Sizes(Report(), letterbox=settings.policies.on_resize == "letterbox")
+        for restored in restore_pictures(PartSource(source.info, packets), restorer, settings.policies):
+            picture = sizes(Frame(restored)).picture
             if video is None:
                 video = VideoPart(f"tried{settings.extension}", output_settings(settings, source.info), picture)
                 stack.enter_context(contextlib.closing(video))
                 area = picture.width * picture.height
             video.write(picture)
             times.append(time.monotonic())
-    if len(times) <= _WARMING:
-        return None
-    return (times[-1] - times[_WARMING - 1]) / (len(times) - _WARMING) / area
+    return times, area

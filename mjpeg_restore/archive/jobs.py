@@ -47,8 +47,8 @@ class Failure:
     blame: Blame
     error: MjpegRestoreError
     """One line, and perhaps a hint."""
-    full: bool = False
-    """True: there is no room left."""
+    full: str = ""
+    """Folder in which there is no room left; empty: it has another cause."""
     foreign: bool = False
     """True: the archive has made no file of the output's name; what is there, if anything, is somebody else's."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from mjpeg_restore.archive.destination import Destination
 from mjpeg_restore.archive.opening import open_store
-from mjpeg_restore.archive.store import Entry, is_url, local_path
+from mjpeg_restore.archive.store import Entry, below, is_url, local_path, named, trimmed
 from mjpeg_restore.errors import SourceError, SourceNotFound, reason_of
 from mjpeg_restore.sources.stills import SUFFIXES
 
@@ -27,8 +27,8 @@ class Recording:
 
     name: str
     """Relative, with slashes: the manifest names it so."""
-    location: str
-    """A path or a URL."""
+    location: str = field(repr=False)
+    """A path or a URL, perhaps with a password."""
     size: int
     """Bytes."""
     modified: str
@@ -67,11 +67,11 @@ def list_recordings(sources: Sequence[str], destination: str, extension: str) ->
         for name, entry in _of_source(source, folder):
             if name in found and _absolute(found[name].path) != _absolute(entry.path):
                 raise SourceError(
-                    f"{found[name].path} and {entry.path} would both be restored as {name}: "
+                    f"{named(found[name].path)} and {named(entry.path)} would both be restored as {name}: "
                     "name the folder that holds both"
                 )
             if ".." in name.split("/"):
-                raise SourceError(f"{entry.path} would be restored outside of the destination, as {name}")
+                raise SourceError(f"{named(entry.path)} would be restored outside of the destination, as {name}")
             found[name] = entry
     outputs = _outputs(list(found), extension)
     recordings = [
@@ -88,7 +88,6 @@ def _refuse_replaced(recordings: Sequence[Recording], destination: str) -> None:
     Raises:
         SourceError: there is one.
     """
-    folder = destination.rstrip("/")
     real = lru_cache(maxsize=1024)(os.path.realpath)
 
     def place(path: str) -> str:
@@ -96,10 +95,10 @@ def _refuse_replaced(recordings: Sequence[Recording], destination: str) -> None:
 
     sources = {place(recording.location) for recording in recordings}
     for recording in recordings:
-        if place(f"{folder}/{recording.output}") in sources:
+        if place(output := below(destination, recording.output)) in sources:
             raise SourceError(
-                f"{folder}/{recording.output} is a recording, which the file restored from "
-                f"{recording.location} would replace: give another folder for the restored files"
+                f"{named(output)} is a recording, which the file restored from "
+                f"{named(recording.location)} would replace: give another folder for the restored files"
             )
 
 
@@ -120,7 +119,9 @@ def _of_source(source: str, destination: str) -> Iterator[tuple[str, Entry]]:
         store = open_store(source)
         if store.is_folder(source):
             if _is_within(source, destination) and _is_within(destination, source):
-                raise SourceError(f"{source} is the destination, too: give another folder for the restored files")
+                raise SourceError(
+                    f"{named(source)} is the destination, too: give another folder for the restored files"
+                )
             inside = _is_within(destination, source)
             files = (entry for entry in store.walk(source) if not (inside and _is_within(entry.path, destination)))
             yield from _named(files, source)
@@ -130,15 +131,16 @@ def _of_source(source: str, destination: str) -> Iterator[tuple[str, Entry]]:
         elif any(character in source for character in _MAGIC):
             entries = list(store.match(source))
             if not entries:
-                raise SourceNotFound(f"{source}: no file matches")
+                raise SourceNotFound(f"{named(source)}: no file matches")
             base = _before_magic(source)
             inside = _is_within(destination, base) and not _is_within(base, destination)
             yield from _named((each for each in entries if not (inside and _is_within(each.path, destination))), base)
         else:
-            raise SourceNotFound(f"{source}: no such file or folder")
+            what = "neither a file nor a folder" if store.is_taken(source) else "no such file or folder"
+            raise SourceNotFound(f"{named(source)}: {what}")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         where = getattr(error, "filename", None) or source
-        raise SourceError(f"cannot read {where}: {reason_of(error)}") from None
+        raise SourceError(f"cannot read {named(str(where))}: {reason_of(error)}") from None
 
 
 def _of_list(path: str) -> Iterator[tuple[str, Entry]]:
@@ -153,8 +155,12 @@ def _of_list(path: str) -> Iterator[tuple[str, Entry]]:
         if entry is None:
             name = local_path(line.strip())
             if open_store(name).is_folder(name):
-                raise SourceError(f"{path} lists {name}, which is a folder: list its files, or give the folder itself")
-            raise SourceNotFound(f"{path} lists {line.strip()}: no such file: correct that line, or leave it out")
+                raise SourceError(
+                    f"{path} lists {named(name)}, which is a folder: list its files, or give the folder itself"
+                )
+            raise SourceNotFound(
+                f"{path} lists {named(line.strip())}: no such file: correct that line, or leave it out"
+            )
         entries.append(replace(entry, path=_absolute(entry.path)))
     if entries:
         folders = [posixpath.dirname(_slashed(entry.path)) or "." for entry in entries]
@@ -182,10 +188,10 @@ def _common(folders: Sequence[str]) -> str:
 
 
 def _named(entries: Iterable[Entry], folder: str) -> Iterator[tuple[str, Entry]]:
-    base = _slashed(folder).rstrip("/")
+    base = trimmed(_slashed(folder))
     for entry in entries:
         path = _slashed(entry.path)
-        name = path.removeprefix(f"{base}/") if base not in ("", ".") else path.removeprefix("./")
+        name = path.removeprefix(below(base, "")) if base not in ("", ".") else path.removeprefix("./")
         yield _plain(name, path).lstrip("/"), entry
 
 
@@ -207,7 +213,7 @@ def _slashed(path: str) -> str:
 
 def _is_within(path: str, folder: str) -> bool:
     if is_url(path) or is_url(folder):
-        return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
+        return below(path, "").startswith(below(folder, ""))
     return Path(path).resolve().is_relative_to(Path(folder).resolve())
 
 

@@ -7,6 +7,7 @@ import errno
 import glob
 import os
 import shutil
+import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -69,12 +70,16 @@ class LocalStore:
         return path
 
     def publish(self, file: Path, path: str) -> None:
-        """See `Store`. The file has to be on the same file system, and is on the disk before it has its name."""
+        """See `Store`. The file is on the disk before it has its name."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(file, target)
+        _sync(file)
+        try:
+            os.replace(file, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copy(file, target)  # its folder is on another disk, by a mount or a link
 
     def append(self, path: str, text: str) -> bool:
         """See `Store`."""
@@ -104,6 +109,22 @@ def _matches(pattern: str) -> set[str]:
             folders[:] = [name for name in folders if not name.startswith(".")]
             found |= _matches(os.path.join(glob.escape(here), tail.rstrip("/") or "*"))
     return found
+
+
+def _copy(file: Path, target: Path) -> None:
+    """Copy a file to another file system, where it appears whole or not at all."""
+    aside = target.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        shutil.copyfile(file, aside)
+        _sync(aside)
+        os.replace(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb+") as written:
+        os.fsync(written.fileno())
 
 
 def _fail(error: OSError) -> None:

@@ -10,13 +10,13 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from mjpeg_restore.archive.destination import Destination, cannot_write
 from mjpeg_restore.archive.listing import Recording
 from mjpeg_restore.archive.opening import is_another
-from mjpeg_restore.archive.store import is_url
+from mjpeg_restore.archive.store import is_url, named, user_of
 from mjpeg_restore.errors import SinkError, reason_of
 
 MANIFEST = "manifest.jsonl"
@@ -36,7 +36,8 @@ FOREIGN = "foreign"
 """Member of the line of a recording whose output the archive has not made: something else has its name."""
 
 EARLIER = "earlier"
-"""Member of a line: the names of other files that the archive has made of the recording, as under other settings."""
+"""Member of a line: the names of files that the archive has made of the recording before, as under other settings, and
+that the rest of the line does not describe."""
 
 _LOST = re.compile(r'"status": "(?:begun|done)", .*?"output": ("(?:[^"\\]|\\.)*")')
 """In a line that is not whole: the name of a file that the archive has made."""
@@ -61,7 +62,7 @@ class Manifest:
         try:
             text = destination.read_text(MANIFEST) or ""
         except OSError as error:
-            path = destination.path(MANIFEST)
+            path = named(destination.path(MANIFEST))
             raise SinkError(
                 f"cannot read {path} ({reason_of(error)}): make it readable, or give another destination"
             ) from error
@@ -72,7 +73,7 @@ class Manifest:
             else:
                 self._begun |= _made_by(written)
         if text and not self.lines and not text.startswith(_BEGINNING):
-            path = destination.path(MANIFEST)
+            path = named(destination.path(MANIFEST))
             raise SinkError(f"{path} is no manifest of an archive: remove it, or give another destination")
 
     def add(self, line: Line) -> None:
@@ -95,9 +96,14 @@ class Manifest:
             self.write()
 
     def _with_earlier(self, line: Line) -> Line:
-        """A line with the names of the files that the recording's line before it tells of."""
+        """A line with the names of the files that the recording's line before it tells of.
+
+        One whose recording is now begun anew, refused or failed is still there, and still restored from it.
+        """
         before = self.lines.get(line["name"])
-        earlier = _outputs(before) - {line["output"]} if before else set[str]()
+        earlier = (
+            _restored(before) - ({line["output"]} if line["status"] == "done" else set()) if before else set[str]()
+        )
         return {**line, EARLIER: sorted(earlier)} if earlier else line
 
     def _keep(self, line: Line) -> None:
@@ -145,18 +151,33 @@ class Manifest:
             SinkError: there is one.
         """
         names = {recording.name: recording.output for recording in recordings}
-        made = {
-            line["output"]: line["source"]
-            for name, line in self.lines.items()
-            if line["status"] == "done" and line["output"] == names.get(name, line["output"])
-        }
+        made: dict[str, list[str]] = {}
+        for name, line in self.lines.items():
+            for output in _restored(line):
+                if output == names.get(name, output):
+                    made.setdefault(output, []).append(line["source"])
         for recording in todo:
-            other = made.get(recording.output, recording.location)
-            if is_another(recording.location, other):
-                raise SinkError(
-                    f"{self._destination.path(recording.output)} is restored from {other}, "
-                    f"and would be replaced by {recording.location}: give both in one call, or another destination"
-                )
+            for output, other in self._claims(recording, made):
+                if is_another(recording.location, other):
+                    raise SinkError(
+                        f"{named(self._destination.path(output))} is restored from {other}, and would be replaced by "
+                        f"{named(recording.location)}: give both in one call, or another destination"
+                    )
+
+    def _claims(self, recording: Recording, made: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+        """Yield what a recording would replace: files of its output's name, and those of a recording of its own name.
+
+        The latter would lose their line, and so be taken for this one's.
+
+        Args:
+            recording: one that is to be restored.
+            made: the sources of each restored file.
+        """
+        for other in made.get(recording.output, ()):
+            yield recording.output, other
+        if line := self.lines.get(recording.name):
+            for output in sorted(_restored(line)):
+                yield output, line["source"]
 
     def is_begun(self, recording: Recording) -> bool:
         """Whether a file of the output's name is this archive's, should there be one."""
@@ -191,13 +212,25 @@ def _line(text: str) -> Line | None:
         line = json.loads(text)
         strings = [*(line[field] for field in ("name", "status", "source", "output")), *line.get(EARLIER, ())]
         if all(isinstance(each, str) for each in strings):
-            return line
+            return _without_user(line)
     return None
+
+
+def _without_user(line: Line) -> Line:
+    """A line without the user name and password that were once written with the source, and into the error."""
+    user = user_of(line["source"])
+    told = {"error": str(line["error"]).replace(user, "")} if user and "error" in line else {}
+    return {**line, "source": named(line["source"]), **told}
 
 
 def _outputs(line: Line) -> set[str]:
     """The names of the files that the archive has made of a line's recording."""
     return {*line.get(EARLIER, ()), *(() if FOREIGN in line else (line["output"],))}
+
+
+def _restored(line: Line) -> set[str]:
+    """The names of the files that hold a line's recording, restored."""
+    return {*line.get(EARLIER, ()), *((line["output"],) if line["status"] == "done" else ())}
 
 
 def _made_by(text: str) -> set[str]:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterator
@@ -13,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from mjpeg_restore.archive.store import Entry
+from mjpeg_restore.address import redact
+from mjpeg_restore.archive.store import FULL, Entry, below, trimmed, user_of
 from mjpeg_restore.errors import MissingExtra, SourceError, reason_of
 
 _ATOMIC = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"}
@@ -31,23 +34,31 @@ _TAGS = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "last_modifie
 
 
 class _FileSystem:
-    """A file system of fsspec's, all of whose errors are `OSError`s: some raise those of an HTTP library."""
+    """A file system of fsspec's, all of whose errors are `OSError`s: some raise those of an HTTP library.
 
-    def __init__(self, system: Any) -> None:
-        self._system = system
+    Its errors may hold URLs, and then do so without user name and password.
+    """
+
+    def __init__(self, system: Any, user: str) -> None:
+        """Take a file system, and the user name and password in its URLs; see `user_of`."""
+        self._system, self._user = system, user
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._system, name)
-        return partial(_called, found) if callable(found) else found
+        return partial(self._called, found) if callable(found) else found
 
+    def _called(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        try:
+            return method(*arguments, **named)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from error
+        except OSError as error:
+            raise OSError(error.errno or 0, self._told(error)) from error
+        except Exception as error:
+            raise OSError(0, self._told(error)) from error
 
-def _called(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    try:
-        return method(*arguments, **named)
-    except OSError:
-        raise
-    except Exception as error:
-        raise OSError(reason_of(error)) from error
+    def _told(self, error: Exception) -> str:
+        return reason_of(error).replace(self._user, "")
 
 
 class RemoteStore:
@@ -58,25 +69,28 @@ class RemoteStore:
 
         Raises:
             MissingExtra: fsspec or the package for that kind of store is not installed.
-            SourceError: there is no such kind of store, or it refuses.
+            SourceError: there is no such kind of store, it refuses, or the URL is a chain of several.
         """
         scheme = location.split(":", 1)[0]
+        if "::" in location:  # the name of a file stands somewhere in a chain, and its parts are the user's to know
+            raise SourceError(f"{redact(location)}: a URL with :: cannot be used: give one of a single store")
         try:
             from fsspec.core import url_to_fs
         except ImportError as error:
             raise MissingExtra("fsspec", "remote", f"{scheme}://") from error
         try:
-            found: tuple[Any, str] = url_to_fs(location.rstrip("/"))
+            found: tuple[Any, str] = url_to_fs(trimmed(location))
         except ImportError as error:
             if package := _PACKAGES.get(scheme.lower()):
                 raise MissingExtra(package, "", f"{scheme}://") from error
             raise SourceError(f"cannot use {scheme}:// ({reason_of(error)})") from error
         except Exception as error:  # see `_FileSystem`
-            raise SourceError(f"cannot use {location} ({reason_of(error)})") from error
-        # Of the file system's names, which may lack the host, locations are made again.
-        system, bare = found
-        self._system = _FileSystem(system)
-        self._prefix = location.rstrip("/").removesuffix(bare)
+            told = reason_of(error).replace(user_of(location), "")
+            raise SourceError(f"cannot use {redact(location)} ({told})") from error
+        # Of the file system's names, which may lack the host, locations are made again. A root has no name itself.
+        system, one = found[0], below(location, "x")
+        self._system = _FileSystem(system, user_of(location))
+        self._prefix = one.removesuffix(system._strip_protocol(one))
 
     def stat(self, path: str) -> Entry | None:
         """See `Store`."""
@@ -113,7 +127,11 @@ class RemoteStore:
         """See `Store`."""
         local = self.scratch("") / f"mjpeg-restore-{uuid.uuid4().hex}{Path(path).suffix}"
         try:
-            self._system.get_file(path, str(local))
+            try:
+                self._system.get_file(path, str(local))
+            except OSError as error:
+                where = str(local.parent) if error.errno in FULL else path  # a store that is read needs no room
+                raise OSError(error.errno or 0, error.strerror, where) from error
             yield local
         finally:
             local.unlink(missing_ok=True)
@@ -129,14 +147,20 @@ class RemoteStore:
         return Path(tempfile.gettempdir())
 
     def publish(self, file: Path, path: str) -> None:
-        """See `Store`."""
+        """See `Store`. An error names the file of the store."""
+        try:
+            self._publish(file, path)
+        except OSError as error:
+            raise OSError(error.errno or 0, error.strerror or str(error), path) from error
+
+    def _publish(self, file: Path, path: str) -> None:
         protocols = self._system.protocol
         protocols = {protocols} if isinstance(protocols, str) else {*protocols}
-        self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        folder, name = self._system._parent(path), path.rpartition("/")[2]  # the root's is no URL
+        self._system.makedirs(folder, exist_ok=True)
         if protocols & _ATOMIC:
             self._system.put_file(str(file), path)
             return
-        folder, _, name = path.rpartition("/")
         aside = f"{folder}/.{name}.{uuid.uuid4().hex}.part"
         try:
             self._system.put_file(str(file), aside)

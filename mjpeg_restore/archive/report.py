@@ -31,8 +31,8 @@ class ArchiveReport:
     """Bytes of the recordings and parts that are finished, restored or not."""
     interrupted: bool = False
     """True: it was asked to stop, and has left recordings undone."""
-    full: bool = False
-    """True: it ended because the destination has no room left."""
+    full: str = ""
+    """Folder in which there is no room left, which has ended it: the destination, or the one for temporary files."""
     failures: list[tuple[str, MjpegRestoreError]] = field(default_factory=list[tuple[str, MjpegRestoreError]])
     """Name and reason of each recording that was refused or failed."""
     _begun: float = field(default_factory=time.monotonic)
@@ -58,13 +58,28 @@ class ArchiveReport:
         """Estimated seconds until the end; None before the first part is finished."""
         return (self.size - self.read) * self.seconds / self.read if self.read else None
 
+    def begin(self, recordings: int, unchanged: int, size: int) -> None:
+        """Start the clock, and all counts but these.
+
+        Args:
+            recordings: see the members of these names.
+            unchanged: likewise.
+            size: likewise.
+        """
+        self.__init__(recordings, unchanged, size=size)
+
     def end(self) -> None:
         """Stop the clock."""
         self._ended = time.monotonic()
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON's types."""
-        names = ("recordings", "unchanged", "done", "refused", "failed", "todo", "frames", "interrupted", "full")
+        names = ("recordings", "unchanged", "done", "refused", "failed", "todo", "frames", "interrupted")
         failures = [{"name": name, "error": str(error)} for name, error in self.failures]
-        rest = {"seconds": round(self.seconds, 3), "fps": round(self.fps, 2), "failures": failures}
+        rest = {
+            "full": bool(self.full),
+            "seconds": round(self.seconds, 3),
+            "fps": round(self.fps, 2),
+            "failures": failures,
+        }
         return {**{name: getattr(self, name) for name in names}, **rest}

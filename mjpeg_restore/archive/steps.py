@@ -12,7 +12,7 @@ from mjpeg_restore.archive.jobs import Job
 from mjpeg_restore.archive.listing import Recording
 from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.settings import ArchiveSettings
-from mjpeg_restore.archive.store import checksum
+from mjpeg_restore.archive.store import checksum, named
 from mjpeg_restore.errors import SinkError, SourceError, reason_of
 from mjpeg_restore.orientation import upright_aspect
 from mjpeg_restore.report import COUNTS, Report
@@ -35,7 +35,7 @@ def opened(job: Job, path: Path) -> Generator[Source]:
     except SourceError as error:
         if str(path) not in str(error) or str(path) == job.recording.location:
             raise
-        raise type(error)(error.message.replace(str(path), job.recording.location), error.hint) from None
+        raise type(error)(error.message.replace(str(path), named(job.recording.location)), error.hint) from None
 
 
 @lru_cache(maxsize=1)
@@ -68,9 +68,11 @@ def check_unchanged(recording: Recording, known: Mapping[str, Any]) -> None:
     try:
         found = open_store(where).stat(where)
     except OSError as error:
-        raise SinkError(f"cannot read {where} ({reason_of(error)}): call this again when it can be read") from error
+        raise SinkError(
+            f"cannot read {named(where)} ({reason_of(error)}): call this again when it can be read"
+        ) from error
     if found is None or (found.size, found.modified) != (known["size"], known["modified"]):
-        raise SinkError(f"{where} has changed while it was restored: call this again when it is complete")
+        raise SinkError(f"{named(where)} has changed while it was restored: call this again when it is complete")
 
 
 def describe_output(path: Path) -> dict[str, Any]:

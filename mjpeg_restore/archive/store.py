@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
+
+from mjpeg_restore.address import redact
 
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]+::)*[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-"""Also chained ones, as `simplecache::s3://bucket/a.avi`; `cam::1.avi` is the name of a file."""
+"""Also chained ones, as `simplecache::s3://bucket/a.avi`, which no store takes; `cam::1.avi` is the name of a file."""
+_FILE = "file://"
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+"""Numbers of the errors of a disk without room."""
+_USER = re.compile(r"^(?!(?:abfss?|az|wasbs?):)([a-z][a-z0-9+.-]+://)[^/]*@", re.IGNORECASE)
+"""What Azure's URLs have before the @ is the name of a container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,37 @@ class Store(Protocol):
 
 def is_url(location: str) -> bool:
     """Whether a location is none of this machine's file system, but `file://` is."""
-    return bool(_URL.match(location)) and not location.lower().startswith("file://")
+    return bool(_URL.match(location)) and not location.lower().startswith(_FILE)
+
+
+def named(location: str) -> str:
+    """A location for messages and the manifest: a URL without user name, password, and secrets in HTTP's query.
+
+    Unlike `redact` it leaves the rest as it is: no two files become one.
+    """
+    if not is_url(location):
+        return location
+    name = _USER.sub(r"\1", location, count=1)
+    return redact(name) if "?" in name and name.lower().startswith(("http://", "https://")) else name
+
+
+def user_of(location: str) -> str:
+    """User name and password of a URL as it has them, with the @ behind; empty where it has none."""
+    found = _USER.match(location) if is_url(location) else None
+    return found[0].removeprefix(found[1]) if found else ""
+
+
+def trimmed(location: str) -> str:
+    """A location without slashes at its end, but with those of a URL that ends in `://`, as a store's root does."""
+    found = _URL.match(location)
+    head = found[0] if found else ""
+    return head + location.removeprefix(head).rstrip("/")
+
+
+def below(folder: str, name: str) -> str:
+    """The location of what has that name in a folder."""
+    folder = trimmed(folder)
+    return f"{folder}{'' if folder.endswith('://') else '/'}{name}"
 
 
 def checksum(path: Path) -> str:
@@ -87,5 +125,14 @@ def checksum(path: Path) -> str:
 
 
 def local_path(location: str) -> str:
-    """A path, of a path or of a `file://` URL."""
-    return unquote(urlsplit(location).path) if location.lower().startswith("file://") else location
+    """A path, of a path or of a `file://` URL.
+
+    Raises:
+        ValueError: the URL is one of another machine, as one with two slashes is, or has no path.
+    """
+    if not location.lower().startswith(_FILE):
+        return location
+    host, slash, path = location[len(_FILE) :].partition("/")
+    if not slash or host.lower() not in ("", "localhost"):
+        raise ValueError("file:// takes an absolute path: three slashes, as in file:///home, or leave file:// out")
+    return unquote(f"/{path}")

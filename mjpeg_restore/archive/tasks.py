@@ -12,16 +12,17 @@ and by two workers at the same time.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from mjpeg_restore.archive.beginning import begin_recording
+from mjpeg_restore.archive.destination import full_folder
 from mjpeg_restore.archive.jobs import Blame, Cut, Done, Failure, Job, PartResult, Same
 from mjpeg_restore.archive.joining import join_parts
 from mjpeg_restore.archive.listing import Recording
 from mjpeg_restore.archive.opening import open_store
 from mjpeg_restore.archive.restoring import restore_range
+from mjpeg_restore.archive.store import named
 from mjpeg_restore.errors import MjpegRestoreError, ModelError, RuntimeUnavailable, SinkError, SourceError, reason_of
 
 Result = TypeVar("Result")
@@ -56,7 +57,7 @@ def _caught(job: Job, work: Callable[[], Result]) -> Result | Failure:
     except Exception as error:
         hint = error.hint if isinstance(error, MjpegRestoreError) else None
         told = MjpegRestoreError(" ".join(_message_of(job, error).split()), hint)
-        return Failure(_blame_of(job, error), told, _is_full(error))
+        return Failure(_blame_of(job, error), told, full_folder(job.destination.location, error))
 
 
 def _message_of(job: Job, error: Exception) -> str:
@@ -65,7 +66,7 @@ def _message_of(job: Job, error: Exception) -> str:
             return error.message
         case OSError():
             where = error.filename or job.recording.location
-            return f"cannot use {where} ({reason_of(error)}): mend that, and call this again"
+            return f"cannot use {named(str(where))} ({reason_of(error)}): mend that, and call this again"
         case _:
             return f"{type(error).__name__}: {reason_of(error)}"
 
@@ -73,13 +74,18 @@ def _message_of(job: Job, error: Exception) -> str:
 def _blame_of(job: Job, error: Exception) -> Blame:
     match error:
         case SourceError():
-            return "input" if _is_as_listed(job.recording) else "output"
+            return "input" if _is_as_listed(job.recording) and not _is_due_to_settings(job, error) else "output"
         case SinkError() | OSError():
             return "output"
         case RuntimeUnavailable() | ModelError():
             return "network"
         case _:
             return "program"
+
+
+def _is_due_to_settings(job: Job, error: SourceError) -> bool:
+    """Whether it helps to leave out a setting that was given: nothing is wrong with the recording then."""
+    return bool(error.hint and error.hint.settings.keys() & job.settings.described().keys())
 
 
 def _is_as_listed(recording: Recording) -> bool:
@@ -89,12 +95,3 @@ def _is_as_listed(recording: Recording) -> bool:
     except OSError:
         return False
     return found is not None and (found.size, found.modified) == (recording.size, recording.modified)
-
-
-def _is_full(error: BaseException | None) -> bool:
-    """Whether an error is due to a disk without room."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

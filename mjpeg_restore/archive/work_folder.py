@@ -19,6 +19,7 @@ from mjpeg_restore.archive.destination import Destination
 from mjpeg_restore.archive.jobs import Cut, Job, PartResult
 from mjpeg_restore.archive.parts import Plan
 from mjpeg_restore.archive.records import read_coded
+from mjpeg_restore.archive.store import named
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.sinks.joining import CodedVideo
 
@@ -72,7 +73,7 @@ class WorkFolder:
         """
         text = self.destination.read_text(self._plan)
         if text is None:
-            raise SinkError(f"{self.destination.path(self.name)} has gone while the archive was restored")
+            raise SinkError(f"{named(self.destination.path(self.name))} has gone while the archive was restored")
         return Plan.from_json(text)
 
     def write_result(self, result: PartResult) -> None:

@@ -21,6 +21,10 @@ _ATTEMPTS = 2
 """Times that a task may end its process: a broken file does it again, and a lack of memory perhaps not."""
 
 
+_GUARD = ' A program of your own has to begin its work below `if __name__ == "__main__":`'
+"""Without it each process begins that work itself, and ends before its first task."""
+
+
 class Workers(Protocol):
     """Does tasks, which are functions and values that can be pickled."""
 
@@ -45,11 +49,19 @@ class ProcessWorkers:
     """Processes of this machine. Each has a pool of its own, so that it is known which task has ended its process."""
 
     def __init__(self, count: int) -> None:
-        """Prepare that many; each starts with its first task."""
+        """Prepare that many; each starts with its first task.
+
+        Raises:
+            ValueError: fewer than 1.
+        """
+        if count < 1:
+            raise ValueError(f"workers {count}: 1 or more")
         self.slots = count
         self._idle = [_process() for _ in range(count)]
         self._all = {*self._idle}
         self._closed = False
+        self._proven = False
+        """A process has done a task."""
         self._lock = threading.Lock()
 
     def submit(self, task: Callable[..., Result], /, *arguments: object) -> Future[Result]:
@@ -72,7 +84,8 @@ class ProcessWorkers:
                     return
             with self._lock:
                 self._idle.append(again)
-            _hand_on(ended, promised)
+                self._proven = self._proven or not isinstance(ended.exception(), BrokenProcessPool)
+            _hand_on(ended, promised, "" if self._proven else _GUARD)
 
         with _interrupts_blocked():
             try:
@@ -132,10 +145,11 @@ def _prepare() -> None:
     threading.Thread(target=end, daemon=True).start()
 
 
-def _hand_on(ended: Future[Any], promised: Future[Any]) -> None:
+def _hand_on(ended: Future[Any], promised: Future[Any], advice: str) -> None:
     error = ended.exception()
     if isinstance(error, BrokenProcessPool):
-        promised.set_exception(WorkerLost("the process that restored it was lost: by a bug, or for want of memory?"))
+        why = f"by a bug, or for want of memory?{advice}"
+        promised.set_exception(WorkerLost(f"the process that restored it was lost: {why}"))
     elif error is not None:
         promised.set_exception(error)
     else:

@@ -20,6 +20,7 @@ from mjpeg_restore.archive import (
     ArchiveSettings,
     Destination,
     ProcessWorkers,
+    Recording,
     Workers,
     list_recordings,
 )
@@ -101,7 +102,7 @@ def _workers(options: argparse.Namespace) -> Workers:
 def _tell_plan(options: argparse.Namespace, archive: Archive, settings: ArchiveSettings) -> int:
     """Say what would be done, how many frames that is, and about how long it takes."""
     with ThreadPoolExecutor(_LOOKING) as pool:
-        found = list(pool.map(partial(estimate, settings=settings), archive.todo))
+        found = list(pool.map(partial(_foreseen, archive, settings), archive.todo))
     workers = options.workers or usable_cores()
     seconds = expected_seconds(found, settings, workers)
     frames = sum(each.frames or 0 for each in found)
@@ -116,6 +117,11 @@ def _tell_plan(options: argparse.Namespace, archive: Archive, settings: ArchiveS
     return 0
 
 
+def _foreseen(archive: Archive, settings: ArchiveSettings, recording: Recording) -> Estimate:
+    obstacle = archive.obstacle(recording)
+    return Estimate(recording, error=str(obstacle), fails=True) if obstacle else estimate(recording, settings)
+
+
 def _plan_words(found: Sequence[Estimate], time: str, unchanged: int) -> Iterator[str]:
     """The last line of `--dry-run`, in parts."""
     whole = [each for each in found if each.error is None]
@@ -126,8 +132,11 @@ def _plan_words(found: Sequence[Estimate], time: str, unchanged: int) -> Iterato
         yield f"an unknown number of frames in {unknown}"
     if time:
         yield time
-    if refused := len(found) - len(whole):
+    failing = sum(each.fails for each in found)
+    if refused := len(found) - len(whole) - failing:
         yield f"{refused} to refuse"
+    if failing:
+        yield f"{failing} that will fail"
     if unchanged:
         yield f"{unchanged} unchanged"
 
@@ -157,7 +166,7 @@ def _tell(options: argparse.Namespace, report: ArchiveReport) -> int:
             warn(f"{len(report.failures) - MOST_FAILURES} more are named in {MANIFEST}")
         warn(_summary(report))
     if report.full:
-        warn(f"there is no room left in {options.output}: make some, and call this again to go on", "error")
+        warn(f"there is no room left in {report.full}: make some, and call this again to go on", "error")
     if report.interrupted:
         return INTERRUPTED
     return exit_code(SinkError) if report.failed else 0

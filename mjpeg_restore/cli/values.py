@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from mjpeg_restore import values
@@ -52,7 +53,7 @@ def sound(word: str) -> object:
 
 def part(word: str) -> object:
     """A number of packets, or 0."""
-    return 0 if word == "0" else positive(word)
+    return _typed(partial(values.positive, least=0))(word)
 
 
 def seed(word: str) -> object:

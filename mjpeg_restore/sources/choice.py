@@ -95,6 +95,9 @@ def choose_video(container: InputContainer, ahead: Lookahead, name: str, number:
     )
 
 
+_OTHER = Hint("leave out {audio_track}, or give another number", audio_track=None)
+
+
 def choose_sound(container: InputContainer, name: str, choice: SoundChoice | None = None) -> tuple[SoundTrack, ...]:
     """The chosen audio tracks; if `choice` is None, the first that FFmpeg can copy.
 
@@ -107,10 +110,10 @@ def choose_sound(container: InputContainer, name: str, choice: SoundChoice | Non
         copyable = copyable[:1]
     elif choice != "all":
         if choice > len(sounds):
-            raise SourceError(f"{name} holds {_counted(len(sounds), 'sound')}: there is no number {choice}")
+            raise SourceError(f"{name} holds {_counted(len(sounds), 'sound')}: there is no number {choice}", _OTHER)
         copyable = [sounds[choice - 1]]
         if not _can_be_copied(copyable[0]):
-            raise SourceError(f"{name}: sound track {choice} is of a kind that FFmpeg cannot copy: choose another")
+            raise SourceError(f"{name}: sound track {choice} is of a kind that FFmpeg cannot copy", _OTHER)
     return tuple(SoundTrack(stream, MappingProxyType(dict(stream.metadata))) for stream in copyable)
 
 

@@ -10,12 +10,13 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from mjpeg_restore.archive import Archive, ArchiveSettings, Destination, beginning, list_recordings
 from mjpeg_restore.archive.destination import WORK
+from mjpeg_restore.archive.estimate import estimate
 from mjpeg_restore.archive.local import LocalStore
 from mjpeg_restore.archive.manifest import MANIFEST
 from mjpeg_restore.archive.store import checksum
@@ -275,6 +276,96 @@ def test_another_recordings_file_is_not_replaced(recordings: Path, tmp_path: Pat
     assert archive(other, out, settings())[0].done == 1
 
 
+@pytest.fixture
+def twins(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Two recordings whose restored files have one name if they are restored one by one, and a destination."""
+    avi = raw(tmp_path / "short.mjpeg", PICTURES[:7])
+    return avi, raw(tmp_path / "short.mov", PICTURES[:3]), tmp_path / "out"
+
+
+REPLACED = r"short\.mkv is restored from .*short\.mjpeg, and would be replaced by .*short\.mov: give both"
+
+
+def test_another_recordings_file_of_another_format_is_not_replaced(twins: tuple[Path, Path, Path]) -> None:
+    first, second, out = twins
+    archive(first, out, settings())
+    archive(first, out, settings(extension=".mp4", codec="h264"))
+    before = files(out)
+    with pytest.raises(SinkError, match=REPLACED):
+        archive(second, out, settings())
+    assert files(out) == before
+
+
+@pytest.mark.parametrize("spoilt", [b"\0" * 3000, b""])
+def test_the_file_of_a_recording_that_was_damaged_later_is_not_replaced(
+    twins: tuple[Path, Path, Path], spoilt: bytes
+) -> None:
+    first, second, out = twins
+    archive(first, out, settings())
+    first.write_bytes(spoilt)
+    assert archive(first, out, settings())[0].refused == 1
+    before = files(out)
+    with pytest.raises(SinkError, match=REPLACED):
+        archive(second, out, settings())
+    assert files(out) == before
+
+
+def test_a_recording_that_was_refused_keeps_no_name(twins: tuple[Path, Path, Path]) -> None:
+    first, second, out = twins
+    first.write_bytes(b"")
+    assert archive(first, out, settings())[0].refused == 1
+    for count in (3, 4):
+        raw(second, PICTURES[:count])
+        assert archive(second, out, settings())[0].done == 1
+
+
+def test_another_recordings_line_is_not_taken_over(recordings: Path, tmp_path: Path) -> None:
+    """Else its other files would be taken for those of the recording that has the line."""
+    out, other = tmp_path / "out", tmp_path / "other"
+    other.mkdir()
+    archive(recordings / "short.mjpeg", out, settings(extension=".mp4", codec="h264"))
+    raw(other / "short.mjpeg", PICTURES[:3])
+    with pytest.raises(SinkError, match=r"short\.mp4 is restored from .*/rec/.*, and would be replaced by .*/other/"):
+        archive(other, out, settings())
+
+
+def test_what_another_run_has_restored_meanwhile_is_not_replaced(twins: tuple[Path, Path, Path]) -> None:
+    *both, out = twins
+    runs = [Archive(list_recordings([str(one)], str(out), ".mkv"), Destination(str(out)), settings()) for one in both]
+    runs[0].run(InlineWorkers())
+    before = files(out)
+    with pytest.raises(SinkError, match=REPLACED):
+        runs[1].run(InlineWorkers())
+    assert files(out) == before
+
+
+def test_a_second_run_of_the_same_archive_counts_anew(recordings: Path, tmp_path: Path) -> None:
+    out, workers = tmp_path / "out", Stopping(4)
+    out.mkdir()
+    (out / "short.mkv").write_bytes(b"an original")
+    one = Archive(list_recordings([str(recordings)], str(out), ".mkv"), Destination(str(out)), settings())
+    report = one.run(workers, workers.stop)
+    assert report.interrupted
+    report = one.run(InlineWorkers())
+    assert (report.interrupted, report.todo, report.failed) == (False, 0, 1)
+    (out / "short.mkv").unlink()
+    report = one.run(InlineWorkers())
+    assert (report.recordings, report.done, report.unchanged, report.frames) == (4, 1, 3, 7)
+    assert (report.refused, report.failed, report.failures, report.todo) == (0, 0, [], 0)
+    assert lines(out)["short.mjpeg"]["status"] == "done"
+
+
+def test_workers_that_do_nothing_leave_what_is_there(recordings: Path, tmp_path: Path) -> None:
+    class Idle(InlineWorkers):
+        slots = 0
+
+    out, workers = tmp_path / "out", Stopping(4)
+    found = list_recordings([str(recordings / "cam")], str(out), ".mkv")
+    Archive(found, Destination(str(out)), settings()).run(workers, workers.stop)
+    assert archive(recordings / "cam", out, settings(), Idle())[0].todo == 1
+    assert [*out.rglob("result-*")]
+
+
 def test_another_recording_of_the_same_name_size_and_date_is_another(recordings: Path, tmp_path: Path) -> None:
     out, other = tmp_path / "out", tmp_path / "other"
     archive(recordings, out, settings())
@@ -455,7 +546,7 @@ def test_a_full_disk_ends_the_run_and_a_second_call_goes_on(
     (recordings / "later").mkdir()
     raw(recordings / "later" / "last.mjpeg", PICTURES[:3])
     report, _ = archive(recordings, out, settings())
-    assert report.full
+    assert (report.full, report.as_dict()["full"]) == (str(out), True)
     assert (report.done, report.refused, report.failed, report.todo) == (2, 1, 1, 1)
     assert "No space left on device" in lines(out)["cam/long.mkv"]["error"]
     monkeypatch.undo()
@@ -508,7 +599,7 @@ def test_a_file_that_cannot_be_written_is_named_with_what_helps(
     told = str(report.failures[0][1])
     assert told.startswith(f"cannot write {tmp_path}/out/")
     assert told.endswith(f"{name} ({os.strerror(number)}): {advice}")
-    assert report.full == (number == errno.ENOSPC)
+    assert report.full == (str(tmp_path / "out") if number == errno.ENOSPC else "")
 
 
 def test_a_destination_that_is_removed_meanwhile(
@@ -784,3 +875,144 @@ def test_a_store_that_fsspec_names(recordings: Path, tmp_path: Path) -> None:
     found = list_recordings(["memory://bucket/rec"], "memory://bucket/out", ".mkv")
     Archive(found, Destination("memory://bucket/out"), chosen).run(workers)
     assert workers.tasks == []
+
+
+@pytest.fixture
+def secretive() -> Any:
+    """A store like sftp: host, user name and password are in its URLs, and not in its names."""
+    fsspec = needs("fsspec")
+
+    class Secretive(fsspec.get_filesystem_class("memory")):
+        protocol = "secretive"
+        store: ClassVar[dict[str, Any]] = {}
+        pseudo_dirs: ClassVar[list[str]] = [""]
+        broken = ""
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return "/" + path.partition("://")[2].partition("/")[2].rstrip("/") if "://" in path else path.rstrip("/")
+
+        def get_file(self, path: str, *arguments: Any, **named: Any) -> None:
+            if Secretive.broken:
+                raise RuntimeError(f"403 of {path}")
+            super().get_file(path, *arguments, **named)
+
+    fsspec.register_implementation("secretive", Secretive, clobber=True)
+    return Secretive
+
+
+def test_no_user_name_and_password_is_told(secretive: Any, recordings: Path, tmp_path: Path) -> None:
+    secretive().put(str(recordings), "/rec", recursive=True)
+    url, out = "secretive://bob:sesame@host", tmp_path / "out"
+
+    def run(destination: str, user: str = "bob:sesame") -> Any:
+        found = list_recordings([f"secretive://{user}@host/rec"], destination, ".mkv")
+        return Archive(found, Destination(destination), settings()).run(InlineWorkers()).as_dict()
+
+    def told(destination: str) -> list[str]:
+        return [json.dumps(run(destination)), *map(json.dumps, lines(out).values())]
+
+    report = json.dumps([run(f"{url}/out"), str(secretive().cat(f"/out/{MANIFEST}"))])
+    assert "notes.txt is text" in report and "secretive://host/rec/short.mjpeg" in report
+    secretive.broken = "yes"
+    report += "".join(told(str(out)))
+    assert "cannot use secretive://host/rec/short.mjpeg (403 of secretive://host/rec/short.mjpeg): mend" in report
+    secretive.broken = ""
+    report += "".join(told(str(out)))
+    for sources, place in (([f"{url}/none"], "out"), ([f"{url}/none*"], "out"), ([f"{url}/rec"], f"{url}/rec")):
+        with pytest.raises(SourceError) as error:
+            list_recordings(sources, place, ".mkv")
+        report += str(error.value)
+    (found,) = list_recordings([f"{url}/rec/notes.txt"], f"{url}/out", ".mkv")
+    secretive().rm("/rec/notes.txt")
+    foreseen = estimate(found, settings())
+    assert foreseen.error == "cannot read secretive://host/rec/notes.txt: No such file or directory"
+    secretive().pipe("/rec/notes.txt", (recordings / "notes.txt").read_bytes())
+    report += repr([foreseen, Destination(f"{url}/out")])
+    assert "bob" not in report and "sesame" not in report
+
+    manifest = out / MANIFEST
+    manifest.write_text(manifest.read_text().replace("secretive://host", url))  # as it was once written
+    assert run(str(out), "bob:changed")["unchanged"] == 3  # the fourth has another date
+    secretive().pipe("/rec/short.mjpeg", b"".join(PICTURES[:3]))
+    assert run(str(out), "alice:changed")["done"] == 1
+    assert "sesame" not in manifest.read_text()
+
+
+def test_another_recording_behind_a_password_is_found(secretive: Any, tmp_path: Path) -> None:
+    for count, name in enumerate(("/a/cam.mjpeg", "/b/cam.mjpeg"), 2):
+        secretive().pipe(name, b"".join(PICTURES[:count]))
+    out = str(tmp_path / "out")
+
+    def run(folder: str) -> Any:
+        found = list_recordings([f"secretive://bob:sesame@host/{folder}"], out, ".mkv")
+        return Archive(found, Destination(out), settings()).run(InlineWorkers())
+
+    run("a")
+    with pytest.raises(SinkError, match=r"restored from secretive://host/a/cam\.mjpeg, .* by secretive://host/b/"):
+        run("b")
+    secretive().rm("/a/cam.mjpeg")
+    assert run("b").done == 1
+
+
+@pytest.mark.parametrize("way", ["fetch", "restore", "upload"])
+def test_a_full_folder_for_temporary_files_is_named(
+    secretive: Any, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    secretive().put(str(recordings), "/rec", recursive=True)
+
+    def full(*arguments: Any, **named: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    put = secretive.put_file
+
+    def full_store(self: Any, path: str, place: str, **named: Any) -> None:
+        full() if ".mkv" in place else put(self, path, place, **named)
+
+    match way:
+        case "fetch":
+            monkeypatch.setattr(secretive, "get_file", full)
+        case "restore":
+            monkeypatch.setattr(beginning, "describe_output", full)
+        case _:
+            monkeypatch.setattr(secretive, "put_file", full_store)
+    source, out = "secretive://bob:sesame@host/rec/short.mjpeg", "secretive://bob:sesame@host/out"
+    found = list_recordings([source], out, ".mkv")
+    report = Archive(found, Destination(out), settings()).run(InlineWorkers())
+    place, told = "secretive://host/out", "cannot write secretive://host/out/short.mkv (No space left on device): make"
+    if way != "upload":
+        place, told = str(temporary), f"cannot {'use' if way == 'fetch' else 'write'} {temporary} (No space left on"
+    assert report.full == place
+    assert str(report.failures[0][1]).startswith(told)
+
+
+def test_a_folder_of_the_destination_on_another_disk(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def across(source: Path, target: Path) -> None:
+        if Path(source).parent.name != Path(target).parent.name and Path(target).parent.name == "cam":
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", across)
+    report, _ = archive(recordings, tmp_path / "out", settings())
+    assert (report.done, report.failed) == (3, 0)
+    monkeypatch.undo()
+    archive(recordings, tmp_path / "whole", settings())
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+def test_an_audio_track_that_a_recording_lacks_is_the_settings_fault(recordings: Path, tmp_path: Path) -> None:
+    report, _ = archive(recordings / "cam", tmp_path / "out", settings(audio_track=2))
+    assert (report.refused, report.failed) == (0, 1)
+    assert str(report.failures[0][1]) == (
+        f"{recordings}/cam/long.mkv holds 1 sound track: there is no number 2: "
+        "leave out audio_track, or give another number"
+    )
+    report, _ = archive(recordings, tmp_path / "other", settings(fps=30))
+    assert (report.refused, report.failed) == (1, 0)  # what is no recording is refused whatever is given

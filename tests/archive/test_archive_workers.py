@@ -33,6 +33,12 @@ def test_tasks_are_done_by_as_many_processes(workers: ProcessWorkers) -> None:
     assert len({future.result(60) for future in futures}) == workers.slots
 
 
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_workers(count: int) -> None:
+    with pytest.raises(ValueError, match=f"workers {count}: 1 or more"):
+        ProcessWorkers(count)
+
+
 @needs_sigint
 def test_ctrl_c_does_not_end_a_process_that_is_starting(workers: ProcessWorkers, tmp_path: Path) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
@@ -83,3 +89,12 @@ def test_an_archive_with_a_poisoned_file(workers: ProcessWorkers, tmp_path: Path
     assert "was lost" in lines(out)["poison.mjpeg"]["error"]
     assert files(out) == files(tmp_path / "alone")
     assert (out / MANIFEST).exists()
+
+
+def test_a_process_that_never_begins_tells_what_a_program_needs() -> None:
+    with contextlib.closing(ProcessWorkers(1)) as fresh:
+        with pytest.raises(WorkerLost, match=r"was lost: .* begin its work below `if __name__ == \"__main__\":`$"):
+            fresh.submit(die).result(60)
+        assert fresh.submit(identify).result(60)
+        with pytest.raises(WorkerLost, match=r"for want of memory\?$"):
+            fresh.submit(die).result(60)

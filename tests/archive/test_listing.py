@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mjpeg_restore.archive import Destination, list_recordings
+from mjpeg_restore.archive.store import named
 from mjpeg_restore.errors import MissingExtra, SinkError, SourceError, SourceNotFound
 from tests.lacking import needs, needs_folders_that_vanish
 
@@ -304,9 +305,50 @@ def test_two_colons_alone_make_no_url(tree: Path) -> None:
     assert Destination("out::x").location == f"{tree}/out::x"
 
 
-def test_a_chained_url(tree: Path) -> None:
+@pytest.mark.parametrize("url", ["simplecache::memory://bucket/rec", "zip://rec::/tmp/rec.zip"])
+def test_chained_urls_are_refused(tree: Path, url: str) -> None:
     needs("fsspec")
-    memory = __import__("fsspec").filesystem("memory")
+    for read in (lambda: names([url]), lambda: Destination(url).read_text("manifest.jsonl")):
+        with pytest.raises(SourceError, match=rf"^{url}.*: a URL with :: cannot be used: give one of a single store$"):
+            read()
+
+
+@pytest.mark.parametrize("url", ["file://rec", "file://", "FILE://rec/a/1.avi", "file://nas/rec"])
+def test_a_file_url_without_an_absolute_path(tree: Path, url: str) -> None:
+    told = r"file:// takes an absolute path: three slashes"
+    with pytest.raises(SourceError, match=rf"^cannot read {url}: {told}"):
+        names([url])
+    with pytest.raises(SinkError, match=rf"^{url}: {told}"):
+        Destination(url)
+    assert Destination(f"file://localhost{tree}/a%20b").location == f"{tree}/a b"
+
+
+def test_what_is_neither_a_file_nor_a_folder(tree: Path) -> None:
+    os.mkfifo("pipe.avi")
+    with pytest.raises(SourceNotFound, match=r"^pipe\.avi: neither a file nor a folder$"):
+        names(["pipe.avi"])
+
+
+def test_the_root_of_a_store(tree: Path) -> None:
+    memory = needs("fsspec").filesystem("memory")
     memory.store.clear()
-    memory.pipe("/bucket/rec/1.avi", b"x")
-    assert names(["simplecache::memory://bucket/rec/1.avi"]) == {"1.avi": "1.mkv"}
+    memory.pipe("/rec/a/1.avi", b"x")
+    for url in ("memory://", "memory:///"):
+        (found,) = list_recordings([url], "memory://out", ".mkv")
+        assert (found.name, found.location) == ("rec/a/1.avi", "memory://rec/a/1.avi")
+        assert Destination(url).path("rec/a.mkv") == "memory://rec/a.mkv"
+        Destination(url).write_text(".text", url)
+        assert memory.cat("/.text").decode() == url
+    assert {path.name for path in tree.iterdir()} == {"rec"}
+
+
+def test_locations_without_user_names_and_passwords() -> None:
+    for location, told in {
+        "sftp://bob:p@ss@host:22/rec/a@b#1.avi": "sftp://host:22/rec/a@b#1.avi",
+        "sftp://bob@host/rec": "sftp://host/rec",
+        "http://bob:pass@nas/1.avi?token=x&cam=2": "http://nas/1.avi?token=***&cam=2",
+        "abfs://container@account.net/1.avi": "abfs://container@account.net/1.avi",
+        "s3://bucket/user=5/a?.avi": "s3://bucket/user=5/a?.avi",
+        "/rec/bob:x@y/1.avi": "/rec/bob:x@y/1.avi",
+    }.items():
+        assert named(location) == told

@@ -20,6 +20,7 @@ from mjpeg_restore.testing import jpegs
 from tests.cli.command import COMMAND, FAST, assert_one_line, run
 from tests.lacking import needs_sigint
 from tests.patience import PATIENCE, until
+from tests.streams import still
 
 OFF = [*FAST, "--ray", "off", "--workers", "1"]
 
@@ -64,6 +65,27 @@ def test_what_would_be_done_where_the_number_of_frames_is_unknown() -> None:
         "1 to refuse",
         "2 unchanged",
     ]
+
+
+@pytest.mark.parametrize("name", ["a.mjpeg", "z.mjpeg"])
+def test_what_would_be_done_beside_recordings_that_cannot_be_tried(
+    recordings: Path, output: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    """One of which no picture can be restored, and one whose pictures change their size."""
+    small, large = still(0), still(0, size=(96, 80))
+    for number in range(3):
+        (recordings / f"{number}{name}").write_bytes((small[:200] + bytes(50)) * 20)
+    (recordings / f"size-{name}").write_bytes(small * 2 + large * 20)
+    (output / "short.mkv").write_bytes(b"an original")
+    code, out, error = run(["archive", recordings, "-o", output, "--dry-run", *OFF], capfd)
+    assert (code, error) == (0, "")
+    *rows, last = out.splitlines()
+    assert any(row.startswith(f"size-{name} -> ") for row in rows)
+    assert f"short.mjpeg: {output}/short.mkv is there, and was not restored by this archive: move it" in "\n".join(rows)
+    assert "with 1 worker like this machine's, " in last and last.endswith(" to refuse, 1 that will fail")
+    (recordings / "cam" / "long.mjpeg").unlink()
+    (recordings / f"size-{name}").unlink()
+    assert run(["archive", recordings, "-o", output, "--dry-run", *OFF], capfd)[0] == 0
 
 
 def test_what_would_be_done_as_json(recordings: Path, output: Path, capfd: pytest.CaptureFixture[str]) -> None:

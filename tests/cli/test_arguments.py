@@ -200,3 +200,10 @@ def test_many_cameras_are_served_and_so_is_a_file_of_a_commands_name() -> None:
     assert parse(["run", "cameras.toml", "--serve", "8080"]).command == "run"
     options = parse(["models", "--serve", "8080"])
     assert (options.command, options.input, options.serve) == ("restore", "models", ("127.0.0.1", 8080))
+
+
+def test_a_part_may_have_no_packets(capfd: pytest.CaptureFixture[str]) -> None:
+    assert parse(["archive", "rec", "-o", "out", "--part", "0"]).part == 0
+    with pytest.raises(SystemExit):
+        parse(["archive", "rec", "-o", "out", "--part", "-1"])
+    assert "argument --part: '-1' is not between 0 and 1000000000" in capfd.readouterr().err
