@@ -188,32 +188,26 @@ class GpuSlot:
             np.copyto(tensor.numpy(), array)
         buffers = self._buffers
         with buffers.running("restore a picture"):
-            try:
-                with torch.cuda.stream(buffers.upload):
-                    self._taken.copy(self._sent)
-                    self._uploaded.record()
-                if self._graph is None and buffers.due():
-                    self._graph = buffers.captured(self)
-                with torch.cuda.stream(buffers.compute):
-                    buffers.compute.wait_event(self._uploaded)
-                    if not past:
-                        self._state.forget()
-                    if self._graph:
-                        self._graph.replay()
-                    else:
-                        self.compute(buffers.plan)
-                    self._computed.record()
-                    if evidence:
-                        self._state.advance()
-                with torch.cuda.stream(buffers.download):
-                    buffers.download.wait_event(self._computed)
-                    self._received.copy(self._made)
-                    self._downloaded.record()
-            except BaseException:
-                for stream in (buffers.upload, buffers.compute, buffers.download):
-                    with suppress(RuntimeError):
-                        stream.synchronize()
-                raise
+            with torch.cuda.stream(buffers.upload):
+                self._taken.copy(self._sent)
+                self._uploaded.record()
+            if self._graph is None and buffers.due():
+                self._graph = buffers.captured(self)
+            with torch.cuda.stream(buffers.compute):
+                buffers.compute.wait_event(self._uploaded)
+                if not past:
+                    self._state.forget()
+                if self._graph:
+                    self._graph.replay()
+                else:
+                    self.compute(buffers.plan)
+                self._computed.record()
+                if evidence:
+                    self._state.advance()
+            with torch.cuda.stream(buffers.download):
+                buffers.download.wait_event(self._computed)
+                self._received.copy(self._made)
+                self._downloaded.record()
 
     def wait_for_inputs(self, stream: torch.cuda.Stream) -> None:
         """Have a stream wait for the copy up that was started last."""
@@ -235,6 +229,12 @@ class GpuSlot:
         with self._buffers.running("restore a picture"):
             self._downloaded.synchronize()
             return tuple(tensor.numpy().copy() for tensor in self._received.tensors)
+
+    def settle(self) -> None:
+        """Wait for all streams; see `Slot`."""
+        for stream in (self._buffers.upload, self._buffers.compute, self._buffers.download):
+            with suppress(RuntimeError):
+                stream.synchronize()
 
     def close(self) -> None:
         """Free the memory, and the captured program; nothing may be under way."""

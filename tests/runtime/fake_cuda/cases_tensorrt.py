@@ -29,7 +29,7 @@ from mjpeg_restore.pipeline import run
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs, Planes, open_network
 from mjpeg_restore.runtime.base import LoadSettings, Precision
-from mjpeg_restore.runtime.cuda import DeviceBuffer
+from mjpeg_restore.runtime.cuda import DeviceBuffer, Event
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.runtime.rewriting import for_tensorrt
 from mjpeg_restore.runtime.ring import CAPTURE_AFTER, SLOTS
@@ -517,6 +517,49 @@ def test_a_call_that_fails_spoils_one_picture(
     with pytest.raises(RuntimeUnavailable):
         session.submit(bad)
     session.close()  # nothing of it may be under way
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_picture_whose_end_fails_is_waited_for(
+    open_graph: Callable[..., TensorRtNetwork],
+    driver: FakeDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    interrupted: bool,
+) -> None:
+    session, small = open_graph(DECODE).session(INLINE), pictures(DECODE, 1, (1, 2))[0]
+
+    def fail(_: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    for other in (small, None):  # its memory is freed by another size, and by the end
+        if interrupted:
+            monkeypatch.setattr(Event, "synchronize", fail)
+        else:
+            driver.fail("cuEventSynchronize", 999)
+        assert session.submit(pictures(DECODE, 1)[0]).exception()
+        if other:
+            assert_equal(session.submit(other).result(), expected(DECODE, other))
+    session.close()
+
+
+def test_an_error_that_is_kept_keeps_nothing_of_the_engine(
+    open_graph: Callable[..., TensorRtNetwork], driver: FakeDriver
+) -> None:
+    network = open_graph(DECODE)
+    session = network.session(INLINE)
+    driver.fail("cuMemAlloc", OUT_OF_MEMORY)
+    with pytest.raises(RuntimeUnavailable) as caught:
+        session.submit(pictures(DECODE, 1)[0])
+    session.close()
+    fake.FAILURES["context"] = "out of memory"
+    with pytest.raises(RuntimeUnavailable) as other:
+        network.session(INLINE)
+    del session, network
+    gc.collect()
+    assert driver.misuse == []
+    assert driver.live == {"contexts": 1}  # the errors keep the GPU, which is closed after all that is on it
+    del caught, other
 
 
 def test_after_an_error_of_the_gpu_every_picture_is_one(
