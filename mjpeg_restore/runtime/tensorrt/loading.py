@@ -32,7 +32,7 @@ def load(name: str, graph: GraphFile, settings: LoadSettings) -> TensorRtNetwork
     try:
         return TensorRtNetwork(package, device, graph, found.content, settings.precision)
     except EngineUnusable:
-        if found.built:
+        if found.built or device.broken:  # nothing is loaded there any more, and the engine may be sound
             raise
     cache.remove(found.key)  # of another driver, for example: a new one is built
     found = engine(request, cache, settings.progress)

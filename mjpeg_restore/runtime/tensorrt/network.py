@@ -54,6 +54,11 @@ class TensorRtNetwork:
         self.memory: int | None = device.total_memory // MEMORY_SHARE
         self._lock = threading.Lock()
 
+    @property
+    def broken(self) -> bool:
+        """Whether the GPU's context has ended; see `Network`."""
+        return self.device.broken
+
     def session(self, pool: Executor) -> RingSession:
         """Begin a session; see `Network`."""
         buffers = EngineBuffers(self.package, self.device, self.graph, self._context())

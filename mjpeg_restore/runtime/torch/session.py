@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -49,8 +49,15 @@ _LOG = logging.getLogger(__name__)
 class GpuBuffers:
     """The memory and streams of a session, for pictures of one size at a time."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, failed: Callable[[], None]) -> None:
+        """Prepare a session.
+
+        Args:
+            program: the network's.
+            failed: called after each error of PyTorch's.
+        """
         self.program, self.device = program, program.device
+        self._failed = failed
         with self.running("begin a session"):
             self.upload, self.compute, self.download = (torch.cuda.Stream(self.device) for _ in range(3))
             # Of another kind than all sessions' streams. PyTorch hands out the same few of a kind again and again, and
@@ -95,7 +102,11 @@ class GpuBuffers:
     def running(self, what: str) -> Generator[None]:
         """PyTorch's errors in one sentence, and nothing recorded for training."""
         with wrap_errors(f"PyTorch cannot {what} on {self.device}", RUNNING), torch.inference_mode():
-            yield
+            try:
+                yield
+            except Exception:
+                self._failed()
+                raise
 
     def due(self) -> bool:
         """Count a picture; True if a program for its size should be captured by now."""

@@ -767,6 +767,60 @@ def test_auto_says_once_why_the_gpu_is_not_used(
 
 
 @pytest.mark.usefixtures("gpu", "no_other")
+@pytest.mark.parametrize("model", ["stream-lite", "stream-video-lite"])
+def test_after_an_error_that_ends_the_gpu_auto_goes_on_with_the_cpu(
+    model: str, tmp_path: Path, driver: FakeDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    coded = [read(encode("4:2:0", (48, 32), seed)) for seed in range(4)]
+    restorer, other = (Restorer(model, "auto", engine_cache=tmp_path) for _ in range(2))
+    with restorer.stream() as stream, other.stream() as sibling:
+        for one in (stream, sibling):
+            one.restore(coded[0])
+        assert restorer.runtime_name == other.runtime_name == "TensorRT 10.13.3, NVIDIA L4, fp16"
+        driver.fail("cuEventSynchronize", ILLEGAL_ADDRESS, sticky=True)
+        with pytest.raises(RuntimeUnavailable, match="an illegal memory access"):
+            stream.restore(coded[1])
+        assert caplog.records == []
+        for restored in (stream.restore(coded[2]), sibling.restore(coded[2]), restorer.restore(coded[3])):
+            assert restored.planes[0].shape == (32, 48)
+    assert restorer.runtime_name == other.runtime_name
+    assert restorer.runtime_name.startswith(("OpenVINO ", "ONNX Runtime "))
+    (record,) = caplog.records
+    assert record.message.startswith("the GPU is not used: CUDA cannot start (an illegal memory access was encountered")
+    del stream, sibling, one, restorer, other
+    gc.collect()
+    driver.reset()  # what cannot be freed any more
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_picture_that_fails_breaks_no_network(tmp_path: Path, driver: FakeDriver) -> None:
+    restorer = Restorer("stream-lite", "auto", engine_cache=tmp_path)
+    coded = read(encode("4:2:0", (48, 32)))
+    graph = restorer.model.variants[0].graphs["colour"]
+    restorer.restore(coded)
+    network = restorer.network(graph)
+    for function, code in (("cuMemAlloc", OUT_OF_MEMORY), ("cuEventSynchronize", 999), ("cuMemcpyHtoDAsync", 999)):
+        driver.fail(function, code)
+        with restorer.stream() as stream, pytest.raises(RuntimeUnavailable):
+            stream.restore(coded)
+        assert not network.broken
+        assert restorer.network(graph) is open_network(graph, "auto", streams=1, engine_cache=tmp_path) is network
+
+
+def test_an_engine_stays_where_a_gpu_that_has_failed_does_not_load_it(
+    open_graph: Callable[..., TensorRtNetwork], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    open_graph(DECODE)
+    before = fake.COUNTS["built"]
+    fake.FAILURES["deserialize"] = "IRuntime::deserializeCudaEngine: Error Code 1: Cuda Runtime (illegal memory access)"
+    monkeypatch.setattr("mjpeg_restore.runtime.cuda.device.Device._takes_calls", lambda _: False)
+    with pytest.raises(EngineUnusable):
+        open_graph(DECODE)
+    assert fake.COUNTS["built"] == before
+    assert len([*(tmp_path / "engines").glob("*.engine")]) == 1
+
+
+@pytest.mark.usefixtures("gpu", "no_other")
 def test_auto_takes_the_next_runtime_of_the_gpu(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, packages: dict[str, ModuleType]
 ) -> None:
