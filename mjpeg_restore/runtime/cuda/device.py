@@ -121,6 +121,17 @@ class Device:
             return self.driver.memory()[1]
 
 
+def gpu_index(detail: str) -> int:
+    """What follows a device's name, as the index of a GPU; 0 if nothing does.
+
+    Raises:
+        RuntimeUnavailable: it is no number.
+    """
+    if detail and not detail.isdecimal():
+        raise RuntimeUnavailable(f"no GPU {detail!r}: they have numbers from 0, as in cuda:1")
+    return int(detail or 0)
+
+
 def gpus() -> list[Device]:
     """The GPUs of this machine, as far as CUDA_VISIBLE_DEVICES leaves them; none where no driver is at work.
 

@@ -30,6 +30,7 @@ from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs, Planes, open_network
 from mjpeg_restore.runtime.base import LoadSettings, Precision
 from mjpeg_restore.runtime.cuda import DeviceBuffer, Event
+from mjpeg_restore.runtime.cuda.bindings import Bindings
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.runtime.rewriting import for_tensorrt
 from mjpeg_restore.runtime.ring import CAPTURE_AFTER, SLOTS
@@ -838,6 +839,38 @@ def test_auto_says_what_to_install_for_a_gpu(
     open_network(catalogue.find("stream-lite").variants[0].graphs["grey"], "auto", 1, engine_cache=tmp_path)
     (record,) = caplog.records
     assert record.message == 'an NVIDIA GPU is there and not used: pip install "mjpeg-restore[tensorrt-rtx]"'
+
+
+@pytest.mark.usefixtures("gpu", "no_other")
+def test_auto_recommends_what_serves_the_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mjpeg_restore.runtime.tensorrt.package.is_installed", lambda _: False)
+    monkeypatch.setattr(Bindings, "capability", lambda *_: (9, 0))
+    open_network(catalogue.find("stream-lite").variants[0].graphs["grey"], "auto", 1, engine_cache=tmp_path)
+    (record,) = caplog.records
+    assert record.message == 'an NVIDIA GPU is there and not used: pip install "mjpeg-restore[tensorrt]"'
+
+
+def test_a_gpu_that_tensorrt_for_rtx_does_not_serve_is_told_of_others(
+    open_graph: Callable[..., TensorRtNetwork], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = r": use TensorRT \(device='tensorrt'\) or PyTorch$"
+    fake.FAILURES["build"] = "IBuilder::buildSerializedNetwork: Error Code 10: Internal Error (no implementation)"
+    with pytest.raises(RuntimeUnavailable, match=rf"cannot build decode\.colour \(.*\){others}"):
+        open_graph(DECODE)
+    monkeypatch.setattr(Bindings, "capability", lambda *_: (9, 0))
+    with pytest.raises(RuntimeUnavailable, match=rf"builds nothing for compute capability 9\.0, only for .*{others}"):
+        open_graph(DECODE)
+
+
+@pytest.mark.parametrize("device", NAMES)
+def test_the_extra_of_the_device_is_named(
+    device: str, open_graph: Callable[..., TensorRtNetwork], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtra, match=rf"needs onnx: .*mjpeg-restore\[{device}\]"):
+        open_graph(DECODE, device)
 
 
 @pytest.mark.usefixtures("gpu", "no_other")
