@@ -93,7 +93,7 @@ def _try_hold(descriptor: int) -> None:
 
 def _locked(path: Path, waiting: Callable[[], None]) -> int | None:
     """The descriptor of the file, locked; None if there can be no lock."""
-    while True:
+    for _ in range(_ATTEMPTS):
         descriptor = None
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o600)
@@ -111,6 +111,7 @@ def _locked(path: Path, waiting: Callable[[], None]) -> int | None:
             if descriptor is not None:
                 os.close(descriptor)
             raise
+    return None
 
 
 def _try_lock(descriptor: int) -> bool:

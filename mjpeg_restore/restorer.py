@@ -128,7 +128,7 @@ class Restorer:
             ModelCorrupt: an engine file is missing or altered.
         """
         network = self._networks.get(graph.file)
-        if network is None:
+        if network is None or network.broken:
             network = self._networks[graph.file] = self._load(graph, progress)
         return network
 
@@ -431,35 +431,37 @@ class RestorerStream:
 
 class _Sessions:
     """Open sessions, by graph file and by whether they are for chroma alone; and cameras whose state is on a device, by
-    graph file and by whether they restore single pictures."""
+    graph file and by whether they restore single pictures. Each beside its network: with another network, as after one
+    that broke, it is begun anew."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: dict[tuple[str, bool], Session] = {}
-        self._cameras: dict[tuple[str, bool], Camera] = {}
+        self._open: dict[tuple[str, bool], tuple[Network, Session]] = {}
+        self._cameras: dict[tuple[str, bool], tuple[Network, Camera | None]] = {}
         _sessions.add(self)
 
     def get(self, use: tuple[str, bool], network: Network, pool: Executor) -> Session:
         """The session for a use of a graph, whose network is loaded."""
         with self._lock:
-            if use not in self._open:
-                self._open[use] = network.session(pool)
-            return self._open[use]
+            if use not in self._open or self._open[use][0] is not network:
+                self._open[use] = network, network.session(pool)
+            return self._open[use][1]
 
     def camera(self, use: tuple[str, bool], network: Network, pool: Executor) -> Camera | None:
         """The camera for a use of a graph with a state; None if the state is not on a device."""
         with self._lock:
-            if use not in self._cameras and (begun := network.camera(pool)):
-                self._cameras[use] = begun
-            return self._cameras.get(use)
+            if use not in self._cameras or self._cameras[use][0] is not network:
+                self._cameras[use] = network, network.camera(pool)
+            return self._cameras[use][1]
 
     def close(self) -> None:
         """Close all of them."""
         with self._lock:
             sessions, self._open = self._open, {}
             cameras, self._cameras = self._cameras, {}
-        for one in (*sessions.values(), *cameras.values()):
-            one.close()
+        for _, one in (*sessions.values(), *cameras.values()):
+            if one:
+                one.close()
 
     def forget(self) -> None:
         """Drop them in a forked process, even if nobody uses them there; each is opened again when it is needed."""

@@ -28,8 +28,10 @@ from mjpeg_restore.runtime.base import (
     Session,
 )
 from mjpeg_restore.runtime.cpu.native import NativeDecode
+from mjpeg_restore.runtime.cuda import Device
 from mjpeg_restore.runtime.devices import DEVICES, ON_GPU, ON_HOST, Runtime, candidates, on_gpu, runtime_of
 from mjpeg_restore.runtime.loading import Loader
+from mjpeg_restore.runtime.tensorrt.package import RTX_CARDS
 from mjpeg_restore.runtime.weights import imported_onnx
 
 __all__ = [
@@ -130,8 +132,17 @@ def _gpu_unused(errors: list[RuntimeUnavailable], network: Network) -> str:
     """Why a GPU that is there is not used, in one sentence."""
     error = _telling(errors)
     if isinstance(error, MissingExtra):
-        return 'an NVIDIA GPU is there and not used: pip install "mjpeg-restore[tensorrt-rtx]"'
+        return f'an NVIDIA GPU is there and not used: pip install "mjpeg-restore[{_extra_for_gpu()}]"'
     return f"the GPU is not used: {error.message}; {network.name} instead"
+
+
+def _extra_for_gpu() -> str:
+    """The extra that serves the first GPU; where no package tells which one that is, the one for PCs."""
+    try:
+        capability = Device().capability
+    except RuntimeUnavailable:
+        return "tensorrt-rtx"
+    return "tensorrt-rtx" if capability in RTX_CARDS else "tensorrt"
 
 
 @cache

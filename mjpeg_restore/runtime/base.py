@@ -40,7 +40,10 @@ Precision = Literal["fp16", "fp32"]
 _MAX_MESSAGE = 200
 """Most characters of a library's error message."""
 
-_OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "bad allocation", "out of memory")
+OUT_OF_MEMORY = "out of memory"
+"""What `one_line` says when memory runs out."""
+
+_OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "bad allocation", OUT_OF_MEMORY)
 """Parts of the libraries' error messages when memory runs out."""
 
 
@@ -151,6 +154,14 @@ class Network(Protocol):
     memory: int | None
     """Bytes of the device's own memory that a picture may take; None: it takes the host's, which the caller limits."""
 
+    @property
+    def broken(self) -> bool:
+        """Whether it restores nothing any more, as after an illegal access that ends a GPU's context.
+
+        It is not handed out again: who asks gets a new one or, with "auto", perhaps that of another device.
+        """
+        ...
+
     def session(self, pool: Executor) -> Session:
         """Begin a session, whose pictures are computed, or waited for, on the threads of the pool."""
         ...
@@ -169,6 +180,7 @@ class HostNetwork(ABC):
     name: str
     largest: tuple[int, int] | None = None
     memory: int | None = None
+    broken: bool = False
 
     @abstractmethod
     def run(self, inputs: Inputs) -> Planes:
@@ -232,7 +244,7 @@ def memory_errors(what: str, hint: Hint) -> Generator[None]:
 def one_line(error: Exception) -> str:
     """An exception's message in one line, without OpenVINO's list of source files: the lines that end with a colon."""
     if isinstance(error, MemoryError) or any(part in str(error) for part in _OUT_OF_MEMORY):
-        return "out of memory"
+        return OUT_OF_MEMORY
     lines = [line.strip() for line in str(error).splitlines()]
     message = " ".join(line for line in lines if line and not line.endswith(":"))
     return message[:_MAX_MESSAGE] or type(error).__name__

@@ -12,7 +12,7 @@ from functools import partial
 from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.runtime.base import LoadSettings, Network
-from mjpeg_restore.runtime.cuda import gpu_present
+from mjpeg_restore.runtime.cuda import gpu_index, gpu_present
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +148,13 @@ def candidates(device: str) -> list[str]:
     """The devices that stand for a device, in the order in which they are tried.
 
     Raises:
-        RuntimeUnavailable: there is no device of that name.
+        RuntimeUnavailable: there is no device of that name, or "cuda" is followed by no number.
     """
     name, _, detail = device.partition(":")
     if device == AUTO:
         return [*(ON_GPU if gpu_present() else ()), *ON_HOST]
     if name == CUDA:
+        gpu_index(detail)
         return [f"{one}:{detail}" if detail else one for one in ON_GPU]
     if name not in DEVICES or name == AUTO:
         raise RuntimeUnavailable(f"no device {device!r}; there are {known_devices()}")

@@ -17,7 +17,7 @@ _POLL = 0.1
 
 
 class Loader:
-    """Loads networks, and keeps each for as long as somebody uses it.
+    """Loads networks, and keeps each for as long as somebody uses it and it is not broken.
 
     Loading takes seconds to minutes. It is done on the thread that asks first; others that ask for the same network
     wait for it, and nobody else does. A forked process loads its networks again: the threads of a runtime do not
@@ -47,7 +47,7 @@ class Loader:
         while True:
             with self._lock:
                 network = self._networks.get(key)
-                if network is not None:
+                if network is not None and not network.broken:
                     return network
                 under_way = self._loading.get(key)
                 ours = Future[Network]()

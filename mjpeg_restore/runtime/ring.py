@@ -12,7 +12,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import suppress
 from typing import Protocol
 
 from mjpeg_restore.errors import RuntimeUnavailable
@@ -35,7 +34,7 @@ class Slot(Protocol):
     def start(self, inputs: Inputs, *, past: bool, evidence: bool) -> None:
         """Copy the inputs to memory that the device reads, and enqueue all work.
 
-        The session calls it in the order of the pictures, one call at a time. Where it raises, nothing is under way.
+        The session calls it in the order of the pictures, one call at a time.
 
         Args:
             inputs: of the graph, without its state.
@@ -46,6 +45,13 @@ class Slot(Protocol):
 
     def finish(self) -> Planes:
         """Wait until the work is done, and copy its result, which the caller owns. May be called on any thread."""
+        ...
+
+    def settle(self) -> None:
+        """Wait until the device works on nothing any more, where `start` or `finish` failed or `finish` was not called.
+
+        It raises no error of the device's: after one that nothing helps, no work is under way either.
+        """
         ...
 
 
@@ -92,24 +98,23 @@ class RingSession:
             try:
                 slot.start(inputs, past=past, evidence=evidence)
             except BaseException:
-                self._give_back(slot)
+                self._settle(slot)
                 raise
             if begun:
                 begun(1.0)  # all of it: on a GPU, finding what need not be computed takes longer than it would save
-        waited = False
+        done = False
 
         def finish() -> Planes:
-            nonlocal waited
-            waited = True
-            return slot.finish()
+            nonlocal done
+            planes = slot.finish()
+            done = True
+            return planes
 
         def free(_: object) -> None:
-            try:
-                if not waited:  # the pool dropped the task, and the device may still work in the slot
-                    with suppress(Exception):  # nobody is left to be told: not even of memory that runs out
-                        slot.finish()
-            finally:
+            if done:
                 self._give_back(slot)
+            else:  # it failed, or the pool dropped the task: the device may still work in the slot
+                self._settle(slot)
 
         # Without the lock: a pool that waits on this very thread lets others start their pictures meanwhile.
         try:
@@ -132,6 +137,13 @@ class RingSession:
         with self._changed:
             self._changed.wait_for(lambda: self._free)
             return self._free.pop(0)  # the one that was freed first
+
+    def _settle(self, slot: Slot) -> None:
+        """Give a slot back in which the device may still work, once it does not."""
+        try:
+            slot.settle()
+        finally:
+            self._give_back(slot)
 
     def _give_back(self, slot: Slot) -> None:
         with self._changed:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from measuring.machine import machine
+from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.runtime import cuda
+from mjpeg_restore.runtime.base import wrap_errors
 
 
 def card() -> dict[str, Any]:
@@ -55,10 +58,19 @@ def _copies(device: cuda.Device, nbytes: int = 8 << 20, times: int = 40) -> tupl
 
 
 def _peak(side: int = 8192, times: int = 10) -> float | None:
-    """Speed of float16 products of large matrices, 10^12 operations a second; None without PyTorch on the GPU."""
+    """Speed of float16 products of large matrices, 10^12 operations a second; None where PyTorch cannot tell."""
+    try:
+        with wrap_errors("the peak is not measured: PyTorch cannot use the GPU"):
+            return _peak_of_torch(side, times)
+    except RuntimeUnavailable as error:
+        print(error.message, file=sys.stderr)
+        return None
+
+
+def _peak_of_torch(side: int, times: int) -> float | None:
     try:
         import torch
-    except ImportError:
+    except ModuleNotFoundError:
         return None
     if not torch.cuda.is_available():
         return None

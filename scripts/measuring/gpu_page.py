@@ -45,16 +45,21 @@ def load(path: Path) -> Results:
     """The results so far; none if there is no file.
 
     Raises:
-        SourceError: the file holds something else.
+        SourceError: the file holds something else, or something of which no page can be made.
     """
     try:
         found: Any = json.loads(path.read_text())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{path}: no results of an earlier check ({reason_of(error)})") from error
     if not isinstance(found, dict) or not all(isinstance(one, dict) and "card" in one for one in found.values()):
         raise SourceError(f"{path}: no results of an earlier check")
+    try:
+        page(found)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise SourceError(f"{path}: damaged results of an earlier check ({what}): remove what is wrong") from error
     return found
 
 

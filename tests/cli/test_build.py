@@ -41,12 +41,12 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
     """Plans of engines of graphs as they are shipped, whose building takes no time."""
     found: list[Plan] = []
 
-    def build(plan: Plan, package: Package, progress: Progress, timing: bytes) -> Built:
+    def build(plan: Plan, package: Package, progress: Progress, *_: object) -> Built:
         found.append(plan)
         return Built(b"engine", b"")
 
     monkeypatch.setattr("mjpeg_restore.runtime.tensorrt.engines.build", build)
-    monkeypatch.setattr("mjpeg_restore.runtime.tensorrt.engines.for_tensorrt", lambda graph, half: graph)
+    monkeypatch.setattr("mjpeg_restore.runtime.tensorrt.engines.for_tensorrt", lambda graph, **_: graph)
     return found
 
 

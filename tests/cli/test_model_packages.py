@@ -107,7 +107,7 @@ def test_engines_are_built_with_the_packages_name(
     needs("onnx")
     names: list[str] = []
 
-    def build(plan: Plan, package: Package, progress: Progress, timing: bytes) -> Built:
+    def build(plan: Plan, package: Package, progress: Progress, *_: object) -> Built:
         names.append(plan.name)
         return Built(b"engine", b"")
 

@@ -67,6 +67,12 @@ def test_without_any_runtime_of_a_gpu_the_best_one_is_named(device: str, monkeyp
         open_network(catalogue.find("decode").variants[0].graphs["grey"], device)
 
 
+@pytest.mark.parametrize("detail", ["cpu", "x", "-1"])
+def test_cuda_is_followed_by_nothing_but_a_number(detail: str) -> None:
+    with pytest.raises(RuntimeUnavailable, match=f"no GPU '{detail}': they have numbers from 0, as in cuda:1"):
+        candidates(f"cuda:{detail}")
+
+
 # ---- what is found ----
 
 

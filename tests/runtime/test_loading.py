@@ -90,6 +90,16 @@ def test_a_network_is_kept_while_it_is_used() -> None:
     assert loader.get("key", Loaded, wait)
 
 
+def test_a_broken_network_is_handed_out_no_more() -> None:
+    loader = Loader()
+    network = Loaded()
+    assert loader.get("key", lambda: network, wait) is network
+    network.broken = True
+    other = loader.get("key", Loaded, wait)
+    assert other is not network
+    assert loader.get("key", Loaded, wait) is other
+
+
 def test_who_ends_its_load_ends_it_for_nobody_else() -> None:
     loader, begun, go = Loader(), threading.Event(), threading.Event()
 

@@ -63,13 +63,19 @@ class Buffers:
     def finish(self) -> Planes:
         assert self.number is not None
         assert self.device.go.wait(LIMIT)
-        doubled, self.number = 2 * self.number, None
-        self.device.under_way -= 1
+        doubled = 2 * self.number
         if doubled.flat[0] == 26:
             raise RuntimeUnavailable("thirteen")
         if doubled.flat[0] == 28:
             raise MemoryError("fourteen")
+        self.settle()
         return (doubled,)
+
+    def settle(self) -> None:
+        if self.number is not None:
+            assert self.device.go.wait(LIMIT)
+            self.number = None
+            self.device.under_way -= 1
 
 
 def number(value: int, size: int = 1) -> Inputs:

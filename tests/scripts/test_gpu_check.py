@@ -135,7 +135,7 @@ def test_what_fails_is_noted_and_tried_again_after_what_is_new(
     assert "### Not run" not in check.page.read_text()
 
 
-def test_an_engine_whose_building_takes_too_long_is_left_for_the_next_call(
+def test_an_engine_whose_building_takes_too_long_is_noted_and_comes_last_in_the_next_call(
     check: Check, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def building(subject: gpu.Subject, *_: object) -> dict[str, Any]:
@@ -146,11 +146,13 @@ def test_an_engine_whose_building_takes_too_long_is_left_for_the_next_call(
     monkeypatch.setattr(gpu_check, "OVERTIME", -1000.0)
     words = "--model", "decode", "--device", "onnxruntime", "--parts", "speed"
     assert check(*words) == 0
-    assert check.results["speed"] == {}
+    assert [row["error"] for row in check.results["speed"].values()] == ["building takes too long"]
     assert "1 left: call this again" in capfd.readouterr().out
     monkeypatch.setattr(gpu_check, "OVERTIME", 20.0)
-    assert check(*words) == 0
-    assert len(check.results["speed"]) == 1
+    assert check("--model", "decode", "l8", *words[2:]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["l8", "decode"]
+    assert "error" not in json.dumps(check.results)
 
 
 def test_results_are_kept_as_they_come(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,6 +213,36 @@ def test_results_of_another_card_stay(check: Check) -> None:
     assert list(json.loads(check.json.read_text())) == ["NVIDIA Other", "NVIDIA Test"]
     page = check.page.read_text()
     assert page.index("## NVIDIA Other") < page.index("## NVIDIA Test")
+
+
+def test_a_card_that_pytorch_cannot_use_is_measured_without_its_peak(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    torch = needs("torch")
+
+    def randn(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nSee x")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "randn", randn)
+    assert gpu_card._peak() is None
+    assert "PyTorch cannot use the GPU (CUDA error: no kernel image is" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("path", [(), ("card", "up_gbs"), ("speed", "stream-lite 0 torch 96x64", "fps")])
+@pytest.mark.parametrize("value", [None, "x", [], {}, 0])
+def test_damaged_results_are_one_sentence(
+    path: tuple[str, ...], value: object, check: Check, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found: dict[str, Any] = {"card": dict(CARD), "absent": {}, "speed": {"stream-lite 0 torch 96x64": dict(DONE)}}
+    where = found
+    for step in path[:-1]:
+        where = where[step]
+    where[path[-1] if path else "speed"] = value
+    check.json.write_text(json.dumps({CARD["name"]: found}))
+    legal = value == ({} if not path else 0) and path[:1] != ("card",)
+    assert check("--page-only") == (0 if legal else 4)
+    assert capfd.readouterr().err.startswith("" if legal else f"error: {check.json}: damaged results of an earlier")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"NVIDIA Test": 1}', '{"NVIDIA Test": {"speed": {}}}', "\xff"])

@@ -23,7 +23,16 @@ from typing import Any
 
 from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
-from mjpeg_restore.runtime.base import HostNetwork, Inputs, LoadSettings, Planes, picture_size, wrap_errors
+from mjpeg_restore.runtime.base import (
+    OUT_OF_MEMORY,
+    HostNetwork,
+    Inputs,
+    LoadSettings,
+    Planes,
+    one_line,
+    picture_size,
+    wrap_errors,
+)
 from mjpeg_restore.runtime.rewriting import for_torch
 from mjpeg_restore.runtime.weights import blended
 
@@ -36,6 +45,8 @@ with wrap_errors("ONNX Runtime is installed but does not load", Hint("try {devic
         raise MissingExtra("onnxruntime", "onnxruntime", "this device") from error
 
 CUDA = "CUDAExecutionProvider"
+_OF_CUDA = re.compile(r"\bCU[A-Z]+ failure")
+"""In error messages: "CUDA failure 700: an illegal memory access was encountered", "CUDNN failure ..."."""
 _LOADING = Hint("try {device}, or pip install --upgrade onnxruntime", device="openvino")
 _RUNNING = Hint("try {model}, {device} or fewer {threads}", model="stream-lite", device="openvino", threads=None)
 ort.disable_telemetry_events()  # for versions that ignore the environment variable
@@ -78,7 +89,12 @@ class OnnxRuntime(HostNetwork):
     def run(self, inputs: Inputs) -> Planes:
         """Restore one picture; see `HostNetwork`."""
         with wrap_errors(f"ONNX Runtime cannot restore a picture of {picture_size(inputs)}", _RUNNING):
-            planes: Sequence[Any] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+            try:
+                planes: Sequence[Any] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+            except Exception as error:
+                # Whether CUDA still works cannot be asked. A network that is loaded in vain costs seconds.
+                self.broken = self.broken or bool(_OF_CUDA.search(str(error)) and one_line(error) != OUT_OF_MEMORY)
+                raise
         return tuple(planes)
 
 

@@ -121,6 +121,7 @@ class OpenVino:
     divides = True
     largest: tuple[int, int] | None = None
     memory: int | None = None
+    broken: bool = False
 
     def __init__(self, graph: GraphFile, settings: LoadSettings) -> None:
         device, blend = settings.detail or "CPU", settings.blend

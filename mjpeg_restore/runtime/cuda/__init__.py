@@ -7,7 +7,28 @@ share, and make it the thread's current one only while they call.
 
 from __future__ import annotations
 
-from mjpeg_restore.runtime.cuda.device import CudaGraph, Device, DeviceBuffer, Event, Owned, PinnedBuffer, Stream, gpus
+from mjpeg_restore.runtime.cuda.device import (
+    CudaGraph,
+    Device,
+    DeviceBuffer,
+    Event,
+    Owned,
+    PinnedBuffer,
+    Stream,
+    gpu_index,
+    gpus,
+)
 from mjpeg_restore.runtime.cuda.presence import gpu_present
 
-__all__ = ["CudaGraph", "Device", "DeviceBuffer", "Event", "Owned", "PinnedBuffer", "Stream", "gpu_present", "gpus"]
+__all__ = [
+    "CudaGraph",
+    "Device",
+    "DeviceBuffer",
+    "Event",
+    "Owned",
+    "PinnedBuffer",
+    "Stream",
+    "gpu_index",
+    "gpu_present",
+    "gpus",
+]

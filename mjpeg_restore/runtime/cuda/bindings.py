@@ -18,7 +18,7 @@ from mjpeg_restore.runtime.cuda.driver import ELSEWHERE, Handle, failure
 try:
     from cuda.bindings import driver as cu
 except ModuleNotFoundError as error:
-    raise MissingExtra("cuda-bindings", "tensorrt-rtx", "An NVIDIA GPU") from error
+    raise MissingExtra("cuda-bindings", "", "An NVIDIA GPU") from error  # two extras bring it
 except Exception as error:  # the package tells of a library that is missing in several ways
     raise RuntimeUnavailable(f"cuda-bindings is installed but does not load ({one_line(error)})") from error
 

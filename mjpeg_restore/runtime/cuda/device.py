@@ -43,6 +43,9 @@ class Device:
 
     What it makes belongs to it, and is freed by `close` or with the last reference. Nothing is freed at the
     interpreter's exit, when the driver may have ended already, nor in a forked process, where CUDA does not work.
+
+    Attributes:
+        broken: whether its context was found to take no calls any more.
     """
 
     def __init__(self, index: int = 0) -> None:
@@ -61,6 +64,7 @@ class Device:
             there = f"only {', '.join(map(str, range(count)))}" if count else "and none at all"
             raise RuntimeUnavailable(f"there is no NVIDIA GPU {index} here, {there}", ELSEWHERE)
         self.index = index
+        self.broken = False
         self.name = self.driver.name(index)
         self.capability = self.driver.capability(index)
         self._process = os.getpid()
@@ -82,11 +86,27 @@ class Device:
         """
         if os.getpid() != self._process:
             raise RuntimeUnavailable("CUDA does not survive a fork: start the process anew", ELSEWHERE)
-        self.driver.push(self._context)
         try:
-            yield
-        finally:
-            self.driver.pop()
+            self.driver.push(self._context)
+            try:
+                yield
+            finally:
+                self.driver.pop()
+        except Exception:  # also of the libraries that use the GPU meanwhile
+            self.broken = self.broken or not self._takes_calls()
+            raise
+
+    def _takes_calls(self) -> bool:
+        """Whether the context is alive: after some errors, such as an illegal access, all calls fail for good."""
+        try:
+            self.driver.push(self._context)
+            try:
+                self.driver.memory()
+            finally:
+                self.driver.pop()
+        except RuntimeUnavailable:
+            return False
+        return True
 
     @property
     def free_memory(self) -> int:
@@ -99,6 +119,17 @@ class Device:
         """Bytes in all."""
         with self.current():
             return self.driver.memory()[1]
+
+
+def gpu_index(detail: str) -> int:
+    """What follows a device's name, as the index of a GPU; 0 if nothing does.
+
+    Raises:
+        RuntimeUnavailable: it is no number.
+    """
+    if detail and not detail.isdecimal():
+        raise RuntimeUnavailable(f"no GPU {detail!r}: they have numbers from 0, as in cuda:1")
+    return int(detail or 0)
 
 
 def gpus() -> list[Device]:

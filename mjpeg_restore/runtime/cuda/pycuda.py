@@ -21,7 +21,7 @@ from mjpeg_restore.runtime.cuda.driver import Handle, failure
 try:
     import pycuda.driver as cu
 except ModuleNotFoundError as error:
-    raise MissingExtra("cuda-bindings", "tensorrt-rtx", "An NVIDIA GPU") from error
+    raise MissingExtra("cuda-bindings", "", "An NVIDIA GPU") from error  # two extras bring it
 except Exception as error:  # a driver that is missing is an ImportError
     raise RuntimeUnavailable(f"PyCUDA is installed but does not load ({one_line(error)})") from error
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # it needs the package `onnx`
     from mjpeg_restore.runtime.rewriting.graph import Graph
 
 
-def for_tensorrt(graph: bytes, *, half: bool) -> bytes:
+def for_tensorrt(graph: bytes, *, half: bool, extra: str = "tensorrt") -> bytes:
     """Rewrite a graph for TensorRT, which has no 16-bit integers, no zero points, and 8-bit ones at the ends alone.
 
     | input | here |
@@ -36,6 +36,7 @@ def for_tensorrt(graph: bytes, *, half: bool) -> bytes:
         graph: the contents of an ONNX file of the contract, with its weights.
         half: whether learnt layers, and what lies between them, compute in float16; see `precision.py`. The types are
             part of the graph: it is for a strongly typed network.
+        extra: of ours, that a missing package is to be installed by: "tensorrt" or "tensorrt-rtx".
 
     Returns:
         The contents of an ONNX file.
@@ -45,7 +46,7 @@ def for_tensorrt(graph: bytes, *, half: bool) -> bytes:
         RuntimeUnavailable: the graph has a control flow.
         Exception: it is no graph of the contract. Whoever knows its name says so, by `wrap_errors`.
     """
-    imported_onnx("tensorrt", "TensorRT")
+    imported_onnx(extra, "TensorRT")
     from mjpeg_restore.runtime.rewriting.ends import inputs_as_bytes, outputs_cast_last
 
     return _rewritten(graph, half, inputs_as_bytes, outputs_cast_last)

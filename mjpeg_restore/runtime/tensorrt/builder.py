@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from traceback import clear_frames
@@ -39,11 +39,18 @@ class Built(NamedTuple):
     """An engine, and what was learnt while it was built."""
 
     engine: bytes
+    """Empty if the build was cancelled."""
     timing: bytes
     """Measured times of kernels, which make the next build on the same GPU faster; empty where nothing is measured."""
 
 
-def build(plan: Plan, package: Package, progress: Progress, timing: bytes = b"") -> Built:
+def build(
+    plan: Plan,
+    package: Package,
+    progress: Progress,
+    timing: bytes = b"",
+    cancelled: Callable[[Built], None] = lambda _: None,
+) -> Built:
     """Build an engine.
 
     TensorRT works on a thread of its own, and this one calls `progress`. So a build can be cancelled by a signal as
@@ -55,6 +62,8 @@ def build(plan: Plan, package: Package, progress: Progress, timing: bytes = b"")
         package: by which of the packages.
         progress: an exception that it raises cancels the build, and is raised here.
         timing: of earlier builds for the same GPU.
+        cancelled: given what there is of a cancelled build, before the exception is raised here: what was measured, and
+            an engine that was finished nevertheless.
 
     Raises:
         RuntimeUnavailable: the package does not take the graph or the target, or it failed.
@@ -67,10 +76,13 @@ def build(plan: Plan, package: Package, progress: Progress, timing: bytes = b"")
         try:
             while not wait([built], POLL).done:
                 progress(what, meter.share)
+            progress(what, 1.0)
         except BaseException:
             meter.cancelled = True
+            wait([built])
+            if not built.exception():
+                cancelled(built.result())
             raise
-    progress(what, 1.0)
     return built.result()
 
 
@@ -108,9 +120,9 @@ def _built(plan: Plan, package: Package, meter: _Meter, timing: bytes) -> Built:
         measured = _timing_cache(config, timing)
     package.failure()  # what was logged before, such as of another GPU's timing cache, is not why a build fails
     engine = builder.build_serialized_network(network, config)
-    if engine is None:
-        raise RuntimeUnavailable(f"{package.name} cannot build {plan.name} ({package.failure()})")
-    return Built(bytes(engine), b"" if measured is None else bytes(measured.serialize()))
+    if engine is None and not meter.cancelled:
+        raise RuntimeUnavailable(f"{package.name} cannot build {plan.name} ({package.failure()})", package.instead)
+    return Built(bytes(engine or b""), b"" if measured is None else bytes(measured.serialize()))
 
 
 def _builder(package: Package) -> Any:

@@ -62,7 +62,7 @@ class EngineCache:
     def __init__(self, folder: Path | None = None) -> None:
         """Use a folder, which is made when the first engine is kept; None for `default_folder()`."""
         self.folder = folder or default_folder()
-        self._warned = False
+        self._warned: set[str] = set()
 
     def get(self, key: CacheKey, build: Callable[[], bytes], waiting: Callable[[], None]) -> tuple[bytes, bool]:
         """The content of a file, which is built and kept if it is not there or is damaged.
@@ -94,7 +94,10 @@ class EngineCache:
                 return None
             with path.open("rb") as file:
                 if not _trusted(os.fstat(file.fileno())):
-                    LOG.warning("%s is not used: it belongs to another user, or others may write it", path)
+                    self._warn(
+                        f"{path} is not used, but made anew: it belongs to another user, or others may write it. What "
+                        "is put there must be yours or root's (chown), and for nobody else to write (chmod go-w)"
+                    )
                     return None
                 header, content = _header(file), file.read()
         except OSError:
@@ -117,9 +120,7 @@ class EngineCache:
                 file.write(content)
             part.replace(self.folder / key.file)
         except OSError as error:
-            if not self._warned:
-                self._warned = True
-                LOG.warning("engines are built each time: cannot write to %s (%s)", self.folder, reason_of(error))
+            self._warn(f"engines are built each time: cannot write to {self.folder} ({reason_of(error)})")
         finally:
             if part is not None:
                 part.unlink(missing_ok=True)
@@ -137,6 +138,12 @@ class EngineCache:
         for path in paths:
             with suppress(OSError), path.open("rb") as file:
                 yield Entry(path, os.fstat(file.fileno()).st_size, _header(file).get("about", {}))
+
+    def _warn(self, words: str) -> None:
+        """Warn once: a file is looked for before and after its lock is held."""
+        if words not in self._warned:
+            self._warned.add(words)
+            LOG.warning(words)
 
     def _make_folder(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

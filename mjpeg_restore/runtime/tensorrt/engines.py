@@ -12,7 +12,7 @@ from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.runtime.base import Blend, Precision, Progress, wrap_errors
 from mjpeg_restore.runtime.rewriting import for_tensorrt
-from mjpeg_restore.runtime.tensorrt.builder import Plan, build
+from mjpeg_restore.runtime.tensorrt.builder import Built, Plan, build
 from mjpeg_restore.runtime.tensorrt.cache import CacheKey, EngineCache
 from mjpeg_restore.runtime.tensorrt.package import Package, Target, written
 from mjpeg_restore.runtime.tensorrt.profile import DYNAMIC, Profile
@@ -69,18 +69,23 @@ def engine(request: EngineRequest, cache: EngineCache, progress: Progress) -> En
     with wrap_errors(f"{package.name} does not take {request.name}"):  # it may be anybody's
         if request.blend:
             graph = blended(graph, request.blend)
-        graph = for_tensorrt(graph, half=request.precision == "fp16")
-    timing = _timing_key(package, target)
+        graph = for_tensorrt(graph, half=request.precision == "fp16", extra=package.edition.device)
+    key, timing = _engine_key(request, hashlib.sha256(graph).hexdigest()), _timing_key(package, target)
+
+    def keep(built: Built) -> None:
+        if built.timing:
+            cache.write(timing, built.timing)
+        if built.engine:
+            cache.write(key, built.engine)
 
     def made() -> bytes:
         plan = Plan(request.name, graph, request.graph.inputs, request.profile, target)
         before = b"" if package.edition.portable else cache.read(timing) or b""
-        made = build(plan, package, progress, before)
+        made = build(plan, package, progress, before, keep)  # so that the next call need not begin anew
         if made.timing:
             cache.write(timing, made.timing)
         return made.engine
 
-    key = _engine_key(request, hashlib.sha256(graph).hexdigest())
     content, built = cache.get(key, made, partial(progress, f"another process builds {request.name}", 0.0))
     return Engine(content, key, built)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from mjpeg_restore.catalogue import GraphFile
-from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.runtime.base import LoadSettings
-from mjpeg_restore.runtime.cuda import Device
+from mjpeg_restore.runtime.cuda import Device, gpu_index
 from mjpeg_restore.runtime.tensorrt.cache import EngineCache
 from mjpeg_restore.runtime.tensorrt.engines import EngineRequest, engine
 from mjpeg_restore.runtime.tensorrt.network import EngineUnusable, TensorRtNetwork
@@ -32,7 +31,7 @@ def load(name: str, graph: GraphFile, settings: LoadSettings) -> TensorRtNetwork
     try:
         return TensorRtNetwork(package, device, graph, found.content, settings.precision)
     except EngineUnusable:
-        if found.built:
+        if found.built or device.broken:  # nothing is loaded there any more, and the engine may be sound
             raise
     cache.remove(found.key)  # of another driver, for example: a new one is built
     found = engine(request, cache, settings.progress)
@@ -50,14 +49,3 @@ def check(name: str) -> str:
     if package.edition.portable:
         package.kind_of(device.capability)
     return str(device)
-
-
-def gpu_index(detail: str) -> int:
-    """What follows a device's name, as the index of a GPU; 0 if nothing does.
-
-    Raises:
-        RuntimeUnavailable: it is no number.
-    """
-    if detail and not detail.isdecimal():
-        raise RuntimeUnavailable(f"no GPU {detail!r}: they have numbers from 0, as in cuda:1")
-    return int(detail or 0)

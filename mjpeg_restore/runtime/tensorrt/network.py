@@ -54,6 +54,11 @@ class TensorRtNetwork:
         self.memory: int | None = device.total_memory // MEMORY_SHARE
         self._lock = threading.Lock()
 
+    @property
+    def broken(self) -> bool:
+        """Whether the GPU's context has ended; see `Network`."""
+        return self.device.broken
+
     def session(self, pool: Executor) -> RingSession:
         """Begin a session; see `Network`."""
         buffers = EngineBuffers(self.package, self.device, self.graph, self._context())
@@ -69,16 +74,16 @@ class TensorRtNetwork:
         Raises:
             RuntimeUnavailable: there is no memory for it.
         """
-        trt, engine = self.package.module, self._engine.handle[-1]
+        trt, engine = self.package.module, self._engine  # not its handle, which an error would keep
         strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
         self.package.failure()  # what was logged before is not why this fails
         with self._lock, self.device.current(), wrap_errors(f"{self.name}: no further camera"):
-            context = engine.create_execution_context(_rtx_config(trt, engine, strategy) or strategy)
+            context = engine.handle[-1].create_execution_context(_rtx_config(trt, engine, strategy) or strategy)
             if context is None:
                 raise RuntimeUnavailable(f"{self.name}: no further camera ({self.package.failure()})")
             # A tuple's members end from the last to the first: whatever else ends first, a context does so before its
             # engine, and the engine before its runtime.
-            return Owned(self.device, (*self._engine.handle, context))
+            return Owned(self.device, (*engine.handle, context))
 
 
 def _deserialised(package: Package, graph: GraphFile, engine: bytes) -> tuple[Any, Any]:
@@ -90,21 +95,25 @@ def _deserialised(package: Package, graph: GraphFile, engine: bytes) -> tuple[An
         raise RuntimeUnavailable(
             f"{package.name} finds no GPU, or its driver is too old ({package.failure()})", _ELSEWHERE
         ) from None
-    with wrap_errors(f"{package.name} does not load its engine of {graph.label}"):
-        loaded = runtime.deserialize_cuda_engine(engine)
-    if loaded is None:
+    loaded = None
+    try:
+        with wrap_errors(f"{package.name} does not load its engine of {graph.label}"):
+            loaded = runtime.deserialize_cuda_engine(engine)
+    finally:
+        made = None if loaded is None else (runtime, loaded)
         del runtime  # here, where the GPU is current: an error keeps the variables of its function
+    if made is None:
         why = package.failure()
         kind = RuntimeUnavailable if why == "out of memory" else EngineUnusable  # another one would not fit either
         raise kind(f"{package.name} does not load its engine of {graph.label} ({why})", _ELSEWHERE)
-    return runtime, loaded
+    return made
 
 
-def _rtx_config(trt: Any, engine: Any, strategy: Any) -> Any:
+def _rtx_config(trt: Any, engine: Owned, strategy: Any) -> Any:
     """How TensorRT for RTX is to execute an engine; None for TensorRT, which has nothing to choose."""
     if not hasattr(trt, "DynamicShapesKernelSpecializationStrategy"):
         return None
-    config = engine.create_runtime_config()
+    config = engine.handle[-1].create_runtime_config()
     config.set_execution_context_allocation_strategy(strategy)
     # Kernels for a camera's size are compiled with its first picture. Compiled beside the work, as is the default, they
     # would be missing in a graph that is captured too early. The package's own graphs stay off: it captures none.

@@ -16,7 +16,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
+from mjpeg_restore.errors import Hint, MissingExtra, RuntimeUnavailable
 from mjpeg_restore.runtime.base import one_line
 from mjpeg_restore.runtime.cuda import Device
 
@@ -52,6 +52,10 @@ EDITIONS = (
 )
 
 
+RTX_CARDS: tuple[Capability, ...] = ((8, 0), (8, 6), (8, 9), (12, 0), (12, 1))
+"""What TensorRT for RTX builds our graphs for: docs/gpu.md has how that was found, and of 7.5 and 9.0 why not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What an engine is built for."""
@@ -83,6 +87,11 @@ class Package:
             return ()
         return tuple(sorted(_capability(kind.name) for kind in self._kinds()))
 
+    @property
+    def instead(self) -> Hint | None:
+        """What to do where it does not serve a GPU, if anything helps."""
+        return Hint("use TensorRT ({device}) or PyTorch", device="tensorrt") if self.edition.portable else None
+
     def target(self, device: Device) -> Target:
         """What is built for a GPU of this machine."""
         return Target(device.capability, None if self.edition.portable else device.name, device.current)
@@ -97,7 +106,8 @@ class Package:
         if found is None:
             known = ", ".join(map(written, self.capabilities))
             raise RuntimeUnavailable(
-                f"{self.name} builds nothing for compute capability {written(capability)}, only for {known}"
+                f"{self.name} builds nothing for compute capability {written(capability)}, only for {known}",
+                self.instead,
             )
         return found
 

@@ -89,7 +89,8 @@ class EngineBuffers:
 
     @property
     def context(self) -> Any:
-        """The package's `IExecutionContext`."""
+        """The package's `IExecutionContext`. Kept in no variable: an error keeps those of its function, and the context
+        would outlive its engine, or end where the GPU is not the current one."""
         return self._context.handle[-1]
 
     def allocate(self, shapes: Shapes) -> list[EngineSlot]:
@@ -123,7 +124,7 @@ class EngineBuffers:
             shapes: of the inputs that are not the state's.
             memory: owns what is allocated.
         """
-        graph, context = self._graph, self.context
+        graph = self._graph
         inputs = _laid_out([*zip(graph.inputs, shapes, strict=False)])
         grids = [shape[:2] for shape in shapes[::2]]
         known = [(port, port.sizes(grids)) for port in graph.inputs if port.kind in STATE]
@@ -131,15 +132,15 @@ class EngineBuffers:
         with self.device.current():
             for tensor in (*inputs, *state.before):
                 shape = (*tensor.shape, 2) if tensor.dtype == TYPES["coefficients"] else tensor.shape
-                if not context.set_input_shape(tensor.name, shape):
+                if not self.context.set_input_shape(tensor.name, shape):
                     raise self._refused(tensor)
-            if missing := context.infer_shapes():
+            if missing := self.context.infer_shapes():
                 raise RuntimeUnavailable(f"{self.package.name} needs the shapes of {', '.join(missing)}, too")
-            nbytes = context.update_device_memory_size_for_shapes()
+            nbytes = self.context.update_device_memory_size_for_shapes()
             scratch = memory.enter_context(DeviceBuffer(self.device, nbytes))
-            context.set_device_memory(scratch.address, nbytes)
+            self.context.set_device_memory(scratch.address, nbytes)
             given = [port for port in graph.outputs if port.kind not in STATE_AFTER]
-            outputs = _laid_out([(port, tuple(context.get_tensor_shape(port.name))) for port in given])
+            outputs = _laid_out([(port, tuple(self.context.get_tensor_shape(port.name))) for port in given])
         return inputs, outputs, state
 
     def _refused(self, tensor: Tensor) -> RuntimeUnavailable:
@@ -224,29 +225,29 @@ class EngineSlot:
         for tensor, array in zip(self._inputs, inputs, strict=True):
             np.copyto(tensor.of(self._sent), array)
         with buffers.device.current():
-            try:
-                buffers.upload.upload(self._sent, self._taken, self._sizes[0])
-                buffers.upload.record(self._uploaded)
-                buffers.compute.wait(self._uploaded)
-                if not past:
-                    self._state.forget(buffers.compute)
-                self._compute()
-                if evidence:
-                    self._state.advance(buffers.compute)
-                buffers.compute.record(self._computed)  # the state too: after a picture nothing is under way
-                buffers.download.wait(self._computed)
-                buffers.download.download(self._made, self._received, self._sizes[1])
-                buffers.download.record(self._downloaded)
-            except BaseException:
-                for stream in (buffers.upload, buffers.compute, buffers.download):
-                    with suppress(RuntimeUnavailable):
-                        stream.synchronize()
-                raise
+            buffers.upload.upload(self._sent, self._taken, self._sizes[0])
+            buffers.upload.record(self._uploaded)
+            buffers.compute.wait(self._uploaded)
+            if not past:
+                self._state.forget(buffers.compute)
+            self._compute()
+            if evidence:
+                self._state.advance(buffers.compute)
+            buffers.compute.record(self._computed)  # the state too: after a picture nothing is under way
+            buffers.download.wait(self._computed)
+            buffers.download.download(self._made, self._received, self._sizes[1])
+            buffers.download.record(self._downloaded)
 
     def finish(self) -> Planes:
         """Wait for the copy down; see `Slot`."""
         self._downloaded.synchronize()
         return tuple(tensor.of(self._received).copy() for tensor in self._outputs)
+
+    def settle(self) -> None:
+        """Wait for all streams; see `Slot`."""
+        for stream in (self._buffers.upload, self._buffers.compute, self._buffers.download):
+            with suppress(RuntimeUnavailable):
+                stream.synchronize()
 
     def _compute(self) -> None:
         """Enqueue the engine, as a graph once this size has come often enough."""
@@ -262,15 +263,14 @@ class EngineSlot:
 
     def _captured(self) -> CudaGraph | None:
         """The engine's work on this slot's memory as a graph; None where it cannot be captured."""
-        context, stream = self._buffers.context, self._buffers.compute
-        asks = getattr(context, "is_stream_capturable", None)
-        if asks and not asks(stream.number):
+        buffers, stream = self._buffers, self._buffers.compute
+        if hasattr(buffers.context, "is_stream_capturable") and not buffers.context.is_stream_capturable(stream.number):
             return None
         try:
             graph = stream.capture(self._execute)
         except RuntimeUnavailable:
             return None  # it is launched kernel by kernel, then
-        return graph and self._buffers.memory.enter_context(graph)
+        return graph and buffers.memory.enter_context(graph)
 
     def _execute(self) -> None:
         buffers = self._buffers

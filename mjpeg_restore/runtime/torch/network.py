@@ -143,12 +143,20 @@ class GpuNetwork:
         self.name = f"PyTorch {torch.__version__}, {torch.cuda.get_device_name(device)}, {precision}"
         self.largest: tuple[int, int] | None = None
         self.memory: int | None = torch.cuda.mem_get_info(device)[0] // MEMORY_SHARE
+        self.broken = False
 
     def session(self, pool: Executor) -> RingSession:
         """Begin a session; see `Network`."""
-        buffers = GpuBuffers(self._program)
+        buffers = GpuBuffers(self._program, self._failed)
         return RingSession(buffers.allocate, buffers.release, pool)
 
     def camera(self, pool: Executor) -> RingSession:
         """Begin a session that keeps the state on the GPU; see `Network`."""
         return self.session(pool)
+
+    def _failed(self) -> None:
+        """Find out after an error whether the GPU's context is alive: some errors end it, and all calls fail then."""
+        try:
+            torch.cuda.mem_get_info(self._program.device)
+        except RuntimeError:
+            self.broken = True

@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -49,8 +49,15 @@ _LOG = logging.getLogger(__name__)
 class GpuBuffers:
     """The memory and streams of a session, for pictures of one size at a time."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, failed: Callable[[], None]) -> None:
+        """Prepare a session.
+
+        Args:
+            program: the network's.
+            failed: called after each error of PyTorch's.
+        """
         self.program, self.device = program, program.device
+        self._failed = failed
         with self.running("begin a session"):
             self.upload, self.compute, self.download = (torch.cuda.Stream(self.device) for _ in range(3))
             # Of another kind than all sessions' streams. PyTorch hands out the same few of a kind again and again, and
@@ -95,7 +102,11 @@ class GpuBuffers:
     def running(self, what: str) -> Generator[None]:
         """PyTorch's errors in one sentence, and nothing recorded for training."""
         with wrap_errors(f"PyTorch cannot {what} on {self.device}", RUNNING), torch.inference_mode():
-            yield
+            try:
+                yield
+            except Exception:
+                self._failed()
+                raise
 
     def due(self) -> bool:
         """Count a picture; True if a program for its size should be captured by now."""
@@ -188,32 +199,26 @@ class GpuSlot:
             np.copyto(tensor.numpy(), array)
         buffers = self._buffers
         with buffers.running("restore a picture"):
-            try:
-                with torch.cuda.stream(buffers.upload):
-                    self._taken.copy(self._sent)
-                    self._uploaded.record()
-                if self._graph is None and buffers.due():
-                    self._graph = buffers.captured(self)
-                with torch.cuda.stream(buffers.compute):
-                    buffers.compute.wait_event(self._uploaded)
-                    if not past:
-                        self._state.forget()
-                    if self._graph:
-                        self._graph.replay()
-                    else:
-                        self.compute(buffers.plan)
-                    self._computed.record()
-                    if evidence:
-                        self._state.advance()
-                with torch.cuda.stream(buffers.download):
-                    buffers.download.wait_event(self._computed)
-                    self._received.copy(self._made)
-                    self._downloaded.record()
-            except BaseException:
-                for stream in (buffers.upload, buffers.compute, buffers.download):
-                    with suppress(RuntimeError):
-                        stream.synchronize()
-                raise
+            with torch.cuda.stream(buffers.upload):
+                self._taken.copy(self._sent)
+                self._uploaded.record()
+            if self._graph is None and buffers.due():
+                self._graph = buffers.captured(self)
+            with torch.cuda.stream(buffers.compute):
+                buffers.compute.wait_event(self._uploaded)
+                if not past:
+                    self._state.forget()
+                if self._graph:
+                    self._graph.replay()
+                else:
+                    self.compute(buffers.plan)
+                self._computed.record()
+                if evidence:
+                    self._state.advance()
+            with torch.cuda.stream(buffers.download):
+                buffers.download.wait_event(self._computed)
+                self._received.copy(self._made)
+                self._downloaded.record()
 
     def wait_for_inputs(self, stream: torch.cuda.Stream) -> None:
         """Have a stream wait for the copy up that was started last."""
@@ -235,6 +240,12 @@ class GpuSlot:
         with self._buffers.running("restore a picture"):
             self._downloaded.synchronize()
             return tuple(tensor.numpy().copy() for tensor in self._received.tensors)
+
+    def settle(self) -> None:
+        """Wait for all streams; see `Slot`."""
+        for stream in (self._buffers.upload, self._buffers.compute, self._buffers.download):
+            with suppress(RuntimeError):
+                stream.synchronize()
 
     def close(self) -> None:
         """Free the memory, and the captured program; nothing may be under way."""

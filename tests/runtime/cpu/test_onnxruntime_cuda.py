@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -104,3 +105,24 @@ def test_a_build_without_cuda_names_the_package_with_it(monkeypatch: pytest.Monk
 def test_other_devices_are_refused(device: str) -> None:
     with pytest.raises(RuntimeUnavailable, match=r"has no device '.+' here, only CPU, cuda and cuda:1"):
         open_network(shipped("decode"), device)
+
+
+@pytest.mark.usefixtures("with_cuda")
+@pytest.mark.parametrize(
+    ("message", "broken"),
+    [
+        ("CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; file=cuda_call.cc", True),
+        ("CUDNN failure 5000: CUDNN_STATUS_EXECUTION_FAILED ; GPU=0", True),
+        ("CUDA failure 2: out of memory ; GPU=0", False),
+        ("Got invalid dimensions for input: y.table", False),
+    ],
+)
+def test_an_error_of_cuda_breaks_the_network(message: str, broken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError(message)
+
+    network = open_network(shipped("decode"), "onnxruntime:cuda")
+    monkeypatch.setattr(network, "_session", SimpleNamespace(run=fail))
+    with pytest.raises(RuntimeUnavailable):
+        run(network, picture())
+    assert network.broken is broken

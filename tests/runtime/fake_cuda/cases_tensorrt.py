@@ -29,7 +29,8 @@ from mjpeg_restore.pipeline import run
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs, Planes, open_network
 from mjpeg_restore.runtime.base import LoadSettings, Precision
-from mjpeg_restore.runtime.cuda import DeviceBuffer
+from mjpeg_restore.runtime.cuda import DeviceBuffer, Event
+from mjpeg_restore.runtime.cuda.bindings import Bindings
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.runtime.rewriting import for_tensorrt
 from mjpeg_restore.runtime.ring import CAPTURE_AFTER, SLOTS
@@ -519,6 +520,49 @@ def test_a_call_that_fails_spoils_one_picture(
     session.close()  # nothing of it may be under way
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_picture_whose_end_fails_is_waited_for(
+    open_graph: Callable[..., TensorRtNetwork],
+    driver: FakeDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    interrupted: bool,
+) -> None:
+    session, small = open_graph(DECODE).session(INLINE), pictures(DECODE, 1, (1, 2))[0]
+
+    def fail(_: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    for other in (small, None):  # its memory is freed by another size, and by the end
+        if interrupted:
+            monkeypatch.setattr(Event, "synchronize", fail)
+        else:
+            driver.fail("cuEventSynchronize", 999)
+        assert session.submit(pictures(DECODE, 1)[0]).exception()
+        if other:
+            assert_equal(session.submit(other).result(), expected(DECODE, other))
+    session.close()
+
+
+def test_an_error_that_is_kept_keeps_nothing_of_the_engine(
+    open_graph: Callable[..., TensorRtNetwork], driver: FakeDriver
+) -> None:
+    network = open_graph(DECODE)
+    session = network.session(INLINE)
+    driver.fail("cuMemAlloc", OUT_OF_MEMORY)
+    with pytest.raises(RuntimeUnavailable) as caught:
+        session.submit(pictures(DECODE, 1)[0])
+    session.close()
+    fake.FAILURES["context"] = "out of memory"
+    with pytest.raises(RuntimeUnavailable) as other:
+        network.session(INLINE)
+    del session, network
+    gc.collect()
+    assert driver.misuse == []
+    assert driver.live == {"contexts": 1}  # the errors keep the GPU, which is closed after all that is on it
+    del caught, other
+
+
 def test_after_an_error_of_the_gpu_every_picture_is_one(
     open_graph: Callable[..., TensorRtNetwork], driver: FakeDriver
 ) -> None:
@@ -724,6 +768,60 @@ def test_auto_says_once_why_the_gpu_is_not_used(
 
 
 @pytest.mark.usefixtures("gpu", "no_other")
+@pytest.mark.parametrize("model", ["stream-lite", "stream-video-lite"])
+def test_after_an_error_that_ends_the_gpu_auto_goes_on_with_the_cpu(
+    model: str, tmp_path: Path, driver: FakeDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    coded = [read(encode("4:2:0", (48, 32), seed)) for seed in range(4)]
+    restorer, other = (Restorer(model, "auto", engine_cache=tmp_path) for _ in range(2))
+    with restorer.stream() as stream, other.stream() as sibling:
+        for one in (stream, sibling):
+            one.restore(coded[0])
+        assert restorer.runtime_name == other.runtime_name == "TensorRT 10.13.3, NVIDIA L4, fp16"
+        driver.fail("cuEventSynchronize", ILLEGAL_ADDRESS, sticky=True)
+        with pytest.raises(RuntimeUnavailable, match="an illegal memory access"):
+            stream.restore(coded[1])
+        assert caplog.records == []
+        for restored in (stream.restore(coded[2]), sibling.restore(coded[2]), restorer.restore(coded[3])):
+            assert restored.planes[0].shape == (32, 48)
+    assert restorer.runtime_name == other.runtime_name
+    assert restorer.runtime_name.startswith(("OpenVINO ", "ONNX Runtime "))
+    (record,) = caplog.records
+    assert record.message.startswith("the GPU is not used: CUDA cannot start (an illegal memory access was encountered")
+    del stream, sibling, one, restorer, other
+    gc.collect()
+    driver.reset()  # what cannot be freed any more
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_picture_that_fails_breaks_no_network(tmp_path: Path, driver: FakeDriver) -> None:
+    restorer = Restorer("stream-lite", "auto", engine_cache=tmp_path)
+    coded = read(encode("4:2:0", (48, 32)))
+    graph = restorer.model.variants[0].graphs["colour"]
+    restorer.restore(coded)
+    network = restorer.network(graph)
+    for function, code in (("cuMemAlloc", OUT_OF_MEMORY), ("cuEventSynchronize", 999), ("cuMemcpyHtoDAsync", 999)):
+        driver.fail(function, code)
+        with restorer.stream() as stream, pytest.raises(RuntimeUnavailable):
+            stream.restore(coded)
+        assert not network.broken
+        assert restorer.network(graph) is open_network(graph, "auto", streams=1, engine_cache=tmp_path) is network
+
+
+def test_an_engine_stays_where_a_gpu_that_has_failed_does_not_load_it(
+    open_graph: Callable[..., TensorRtNetwork], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    open_graph(DECODE)
+    before = fake.COUNTS["built"]
+    fake.FAILURES["deserialize"] = "IRuntime::deserializeCudaEngine: Error Code 1: Cuda Runtime (illegal memory access)"
+    monkeypatch.setattr("mjpeg_restore.runtime.cuda.device.Device._takes_calls", lambda _: False)
+    with pytest.raises(EngineUnusable):
+        open_graph(DECODE)
+    assert fake.COUNTS["built"] == before
+    assert len([*(tmp_path / "engines").glob("*.engine")]) == 1
+
+
+@pytest.mark.usefixtures("gpu", "no_other")
 def test_auto_takes_the_next_runtime_of_the_gpu(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, packages: dict[str, ModuleType]
 ) -> None:
@@ -741,6 +839,38 @@ def test_auto_says_what_to_install_for_a_gpu(
     open_network(catalogue.find("stream-lite").variants[0].graphs["grey"], "auto", 1, engine_cache=tmp_path)
     (record,) = caplog.records
     assert record.message == 'an NVIDIA GPU is there and not used: pip install "mjpeg-restore[tensorrt-rtx]"'
+
+
+@pytest.mark.usefixtures("gpu", "no_other")
+def test_auto_recommends_what_serves_the_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mjpeg_restore.runtime.tensorrt.package.is_installed", lambda _: False)
+    monkeypatch.setattr(Bindings, "capability", lambda *_: (9, 0))
+    open_network(catalogue.find("stream-lite").variants[0].graphs["grey"], "auto", 1, engine_cache=tmp_path)
+    (record,) = caplog.records
+    assert record.message == 'an NVIDIA GPU is there and not used: pip install "mjpeg-restore[tensorrt]"'
+
+
+def test_a_gpu_that_tensorrt_for_rtx_does_not_serve_is_told_of_others(
+    open_graph: Callable[..., TensorRtNetwork], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = r": use TensorRT \(device='tensorrt'\) or PyTorch$"
+    fake.FAILURES["build"] = "IBuilder::buildSerializedNetwork: Error Code 10: Internal Error (no implementation)"
+    with pytest.raises(RuntimeUnavailable, match=rf"cannot build decode\.colour \(.*\){others}"):
+        open_graph(DECODE)
+    monkeypatch.setattr(Bindings, "capability", lambda *_: (9, 0))
+    with pytest.raises(RuntimeUnavailable, match=rf"builds nothing for compute capability 9\.0, only for .*{others}"):
+        open_graph(DECODE)
+
+
+@pytest.mark.parametrize("device", NAMES)
+def test_the_extra_of_the_device_is_named(
+    device: str, open_graph: Callable[..., TensorRtNetwork], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtra, match=rf"needs onnx: .*mjpeg-restore\[{device}\]"):
+        open_graph(DECODE, device)
 
 
 @pytest.mark.usefixtures("gpu", "no_other")

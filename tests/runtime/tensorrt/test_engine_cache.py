@@ -127,6 +127,21 @@ def test_entries_are_listed_for_people(cache: EngineCache) -> None:
     assert entry.size > len(CONTENT)
 
 
+def test_where_files_are_numbered_anew_each_time_nothing_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def is_there(*_: object) -> bool:
+        asked.append(1)
+        assert len(asked) < 100  # else it would go on for ever
+        return False
+
+    monkeypatch.setattr("mjpeg_restore.locks._is_there", is_there)
+    with file_lock(tmp_path / "a.lock", nobody):
+        pass
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs a system with POSIX's permissions")
 def test_a_file_of_another_user_is_not_loaded(
     cache: EngineCache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -143,11 +158,16 @@ def test_a_file_of_another_user_is_not_loaded(
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a system with POSIX's permissions")
 @pytest.mark.parametrize("mode", [0o620, 0o602])
-def test_a_file_that_others_may_write_is_not_loaded(cache: EngineCache, mode: int) -> None:
+def test_a_file_that_others_may_write_is_not_loaded(
+    cache: EngineCache, mode: int, caplog: pytest.LogCaptureFixture
+) -> None:
     cache.write(KEY, CONTENT)
     path = cache.folder / KEY.file
     path.chmod(mode)
     assert cache.get(KEY, lambda: CONTENT, nobody) == (CONTENT, True)
+    (record,) = caplog.records
+    assert record.message.startswith(f"{path} is not used, but made anew: ")
+    assert record.message.endswith("(chmod go-w)")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 

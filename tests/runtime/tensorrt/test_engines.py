@@ -117,6 +117,33 @@ def test_tensorrt_keeps_what_it_measured_beside_the_engines(tensorrt: Path, cach
     assert "-sm89-nvidia-geforce-rtx-4090-fp16-" in other.key.file
 
 
+def test_an_engine_that_is_finished_as_it_is_given_up_is_kept(cache: EngineCache) -> None:
+    def watch(what: str, share: float) -> None:
+        if share == 1.0:
+            raise RuntimeError("no longer")
+
+    with pytest.raises(RuntimeError, match="no longer"):
+        engine(request(), cache, watch)
+    assert not engine(request(), cache, watch).built
+
+
+def test_what_a_build_has_measured_is_kept_when_it_is_given_up(tensorrt: Path, cache: EngineCache) -> None:
+    building = "return self.real.build_serialized_network(network, config.real)"
+    endless = "while config.real.progress_monitor.step_complete('', 0): pass"
+    tensorrt.write_text(tensorrt.read_text().replace(building, endless))
+    begun: list[float] = []
+
+    def watch(what: str, share: float) -> None:
+        begun.append(share)
+        if len(begun) > 1:
+            raise RuntimeError("no longer")
+
+    with pytest.raises(RuntimeError, match="no longer"):
+        package = load_package("tensorrt")
+        engine(replace(request(), package=package, target=Target((8, 9), "NVIDIA L4")), cache, watch)
+    assert files(cache.folder) == ["trt-10.13.3.9-sm89-nvidia-l4.timing"]
+
+
 def test_tensorrt_needs_a_gpu(tensorrt: Path, cache: EngineCache) -> None:
     with pytest.raises(RuntimeUnavailable, match="only for the GPUs of this machine, and there is none"):
         engine(replace(request(), package=load_package("tensorrt"), target=ADA), cache, ignore)

@@ -156,6 +156,25 @@ def test_the_name_says_gpu_and_precision_and_memory_is_a_share(network: GpuNetwo
     assert network.memory == 2 << 30
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_network_is_broken_once_the_gpu_takes_no_calls(
+    ends: bool, network: GpuNetwork, reference: CpuNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    session, inputs = network.session(INLINE), picture(size=(32, 16))
+    with monkeypatch.context() as patch:
+        patch.setattr(lazy_cuda.Event, "synchronize", fail)
+        if ends:
+            patch.setattr(torch.cuda, "mem_get_info", fail)
+        with pytest.raises(RuntimeUnavailable, match="an illegal memory access"):
+            session.submit(inputs).result()
+    assert network.broken is ends
+    assert_equal(session.submit(inputs).result(), inputs, reference)
+    session.close()
+
+
 @pytest.mark.parametrize(("plain", "joined", "taken"), [(2.0, 1.0, True), (1.0, 2.0, False)])
 def test_the_faster_plan_is_captured(
     plain: float, joined: float, taken: bool, network: GpuNetwork, monkeypatch: pytest.MonkeyPatch
