@@ -143,7 +143,7 @@ def _sight() -> Sight:
         urls = [stack.enter_context(HttpCamera(pictures, fps=_FPS)).url for _ in range(_CAMERAS)]
         group = Group()
         cameras = tuple(_camera(f"camera{number}", url) for number, url in enumerate(urls))
-        group.run(FleetSettings(cameras, RunSettings()))
+        group.run(FleetSettings(cameras, RunSettings()), {})
         for _ in range(10):
             time.sleep(1.0)
             sight = group.look({})
