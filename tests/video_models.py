@@ -20,7 +20,8 @@ from mjpeg_restore.catalogue.ports import FORMS, STATE, STATE_AFTER, PortKind
 from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.runtime import Inputs, Network, Planes, Progress
 from mjpeg_restore.runtime.base import HostNetwork
-from mjpeg_restore.runtime.cpu.activity import Activity, blocks_of
+from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.cells import blocks_of
 from mjpeg_restore.runtime.cpu.history import History, before_finer
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Remembered, Sparse

@@ -18,38 +18,21 @@ is computed at once.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from functools import reduce
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.runtime.cpu.cells import around, cell, cells_of, to_blocks, to_cells, widened
 from mjpeg_restore.runtime.cpu.contrast import Contrast
 from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, lag_for, lowest_step, trust
-from mjpeg_restore.runtime.cpu.history import ADAPTATION, BELIEVED, adapted
+from mjpeg_restore.runtime.cpu.history import BELIEVED
 from mjpeg_restore.runtime.cpu.light import brighten, brightened, change_of_light
-from mjpeg_restore.runtime.cpu.part_sizes import unit
-from mjpeg_restore.runtime.cpu.quieter import Quieter, Seen, is_blank
-from mjpeg_restore.runtime.cpu.state import (
-    LEAST,
-    LONGEST,
-    SENSOR,
-    UNKNOWN,
-    Compared,
-    ComponentState,
-    compare,
-    dithered,
-    doubted,
-    observation,
-    stray,
-)
+from mjpeg_restore.runtime.cpu.noise_limits import Limits, is_coarse
+from mjpeg_restore.runtime.cpu.state import LEAST, LONGEST, ComponentState, dithered, doubted, observation, stray
 
 REFRESH = 256
 """Frames after which a cell that stays still is computed again."""
-COARSE = 25
-"""Steps of the lowest AC coefficients beyond which a slow motion shows in few blocks of those that move."""
 MOVED = 0.5
 """Share below which a block has changed; above it, noise alone may have carried it too far."""
 
@@ -59,30 +42,8 @@ AGAIN = 1.6
 """Where that is more, as after two times in half of those frames, the noise is stronger than elsewhere. What is kept
 strays there, and is computed each time."""
 
-_FEWEST = 32
-"""Still blocks from which something is learnt."""
-_GROUP, _GROUPS = 16, 4
-"""Blocks whose deviations are averaged before a median is taken, and the fewest such groups: few coefficients of a
-block tell of the noise, and many of them do not deviate at all."""
-_SOME = 8
-"""Frames of which half have to show such noise, where it is not known by blocks that agree."""
-_OF_MEDIAN = 1.25
-"""Standard error of a median of normal numbers, in that of their mean."""
-_ONCE, _TWICE = (7.0, 5.0), (3.5, 3.0)
-"""Noise carries hardly a block, nor the mean of 3x3 blocks, farther than so many times the way from the median to the
-ninth decile; and hardly twice, in a frame and in the next one, farther than so many times."""
-_LEAST_ONCE, _LEAST_TWICE = (8.0, 1.5), (1.0, 0.3)
-"""Such distances are at least. Noise that moves a single coefficient into the next cell makes a distance of up to 3; it
-does not do so for long, for a mean that is between two cells is near both."""
-_MOST = 100.0
-"""Such distances are at most."""
-_SETTLED, _GONE = 2, 200.0
-"""Where most of a picture stands still, a block that is so far has certainly moved, in a cell that had agreed for so
-many frames: whatever the gate believes, which sees no deviation beyond `FARTHEST`. Where a part of the picture has far
-more noise than the rest, no cell agrees for long."""
-_OUTLINED, _REPLACED = 2.0, 0.3
-"""A block has an outline if the squares of its clear coefficients add up to so many steps^2. It shows something else
-than before if less than this share of them is left: other light leaves more, and noise hides no clear one."""
+_SETTLED = 2
+"""Frames for which a cell had agreed, in which a block that is very far (`Limits.gone`) has certainly moved."""
 _MOSTLY = 0.5
 """Share of a picture's cells that have not changed, from which on most of it stands still."""
 _NEARLY_ALL = 0.7
@@ -115,30 +76,6 @@ _EVERY, _AT_FIRST = 32, (4, 16)
 computed less often. At the start of a stream, when all of it becomes better, they follow each other faster."""
 
 
-def cell(grids: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Blocks of luma in a cell, down and across, of a picture whose components have so many blocks; luma's first."""
-    return unit(grids, 0), unit(grids, 1)
-
-
-def cells_of(grids: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Cells of such a picture, down and across; the last ones may be smaller."""
-    high, wide = (-(-length // blocks) for length, blocks in zip(grids[0], cell(grids), strict=True))
-    return high, wide
-
-
-def subsampling(grids: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Blocks of luma to one of chroma, down and across."""
-    (high, wide), (chroma_high, chroma_wide) = grids[0], grids[-1]
-    return high // chroma_high, wide // chroma_wide
-
-
-def blocks_of(cells: NDArray[np.bool_], grids: Sequence[tuple[int, int]]) -> list[NDArray[np.bool_]]:
-    """The blocks of cells, of each component of such a picture."""
-    (down, across), (high, wide) = cell(grids), grids[0]
-    sides = [(down * rows // high, across * columns // wide) for rows, columns in grids]
-    return [np.ascontiguousarray(_blocks(cells, side, grid)) for side, grid in zip(sides, grids, strict=True)]
-
-
 class Activity:
     """Decides for one camera, frame by frame.
 
@@ -155,7 +92,7 @@ class Activity:
         side, shape = cell(grids), cells_of(grids)
         rows, columns = grids[0]
         self._sides = [(side[0] * down // rows, side[1] * across // columns) for down, across in grids]
-        self._limits = [_Limits() for _ in grids]
+        self._limits = [Limits() for _ in grids]
         self._doubted: list[NDArray[np.float16] | None] = [None] * len(grids)
         """Memory for the evidence of states that are doubted: fresh memory takes longer than the copy."""
         self._blocks = rows, columns
@@ -213,7 +150,7 @@ class Activity:
         changed = np.zeros(self._frames.shape, np.bool_)
         for (coefficients, table), state, side, limits in zip(frame, states, self._sides, self._limits, strict=True):
             moved = limits.moved(coefficients, table, state, steady=self._unsteady == 0)
-            changed |= _cells(moved, side, changed.shape)
+            changed |= to_cells(moved, side, changed.shape)
         changed = self._confirmed(changed, frame[0][1]) | self._drifts(*frame[0], states[0])
         fades, self._stands = self._fades(frame[0][1]), _share(changed) < 1 - _MOSTLY
         unsteady = fades or self._brighter > _UNSTEADY
@@ -254,13 +191,13 @@ class Activity:
     ) -> NDArray[np.bool_]:
         """The cells where luma's means have moved since the network saw them, farther than noise moves them."""
         shape, units = state.mean.shape[:2], np.maximum(table, _LEAST_STEP).astype(np.uint16)
-        shown = np.ascontiguousarray(_blocks(self._shown, self._sides[0], shape))
+        shown = np.ascontiguousarray(to_blocks(self._shown, self._sides[0], shape))
         distance = stray(coefficients, units, state, self._seen, shown)
         noise = self._limits[0].noise / np.square(units.astype(np.float64))  # of a frame
         heard = dithered(table, self._limits[0].noise)
         wandered = _NOISE_STRAYS * float(noise.sum()) / self._computed.clip(1, LONGEST)
         limit = _STRAYED + np.maximum(wandered, _NOISE_HIDES * float((noise * heard).sum()))
-        return _cells(distance > _blocks(limit, self._sides[0], shape), self._sides[0], self._frames.shape)
+        return to_cells(distance > to_blocks(limit, self._sides[0], shape), self._sides[0], self._frames.shape)
 
     def _confirmed(self, disagree: NDArray[np.bool_], table: NDArray[np.uint16]) -> NDArray[np.bool_]:
         """The cells that disagree and do not do so by chance: those that are far, had others around them in this frame
@@ -270,12 +207,12 @@ class Activity:
         slowly coarse steps show no more, and where light changes slowly there are many such cells.
         """
         before, self._disagreed = self._disagreed, disagree
-        if _coarse(table):
+        if is_coarse(table):
             return disagree
         far = np.zeros(self._frames.shape, np.bool_)
         for limits, side in zip(self._limits, self._sides, strict=True):
-            far |= _cells(limits.far, side, self._frames.shape)
-        together = 9 * _around(np.pad(disagree, 1).astype(np.float32))[1:-1, 1:-1]
+            far |= to_cells(limits.far, side, self._frames.shape)
+        together = 9 * around(np.pad(disagree, 1).astype(np.float32))[1:-1, 1:-1]
         confirmed = disagree & (far | widened(before) | (together > _FEW + 0.5))
         confirmed = disagree & widened(confirmed)
         return confirmed if _share(disagree & ~confirmed) < _CHANCE else disagree
@@ -298,7 +235,7 @@ class Activity:
         if lag_for(table):  # where steps are fine each block shows by itself what it loses
             counts = ~luma.replaced
             if _share(drifts) < _NEARLY_ALL:
-                counts &= ~_blocks(drifts, self._sides[0], counts.shape)
+                counts &= ~to_blocks(drifts, self._sides[0], counts.shape)
             shown, clear = (np.where(counts, values, np.float32(0)) for values in luma.contrast)
         scatter = max(
             1 / 4, luma.noise / lowest_step(table) ** 2 + 1 / 12
@@ -309,7 +246,7 @@ class Activity:
         """Means over cells and some around them, of numbers of luma's blocks."""
         (high, wide), (down, across) = self._frames.shape, self._sides[0]
         padded = np.pad(values, [(0, high * down - len(values)), (0, wide * across - values.shape[1])], mode="edge")
-        return _around(_around(padded.reshape(high, down, wide, across).mean(axis=(1, 3))))
+        return around(around(padded.reshape(high, down, wide, across).mean(axis=(1, 3))))
 
     def doubt(self, states: Sequence[ComponentState]) -> list[ComponentState]:
         """The states as the frame that was chosen last is to see them: where it drifts, or has lost contrast, they have
@@ -323,16 +260,16 @@ class Activity:
         """
         held = trust(self._correlation) * self._contrast.trust
         luma = self._limits[0].replaced
-        covered = _cells(luma, self._sides[0], self._frames.shape)  # chroma has few outlines of its own
+        covered = to_cells(luma, self._sides[0], self._frames.shape)  # chroma has few outlines of its own
         found = list(states)
         for index, (state, side, limits) in enumerate(zip(states, self._sides, self._limits, strict=True)):
             shape = state.mean.shape[:2]
-            without = luma if index == 0 else _blocks(covered, side, shape)
+            without = luma if index == 0 else to_blocks(covered, side, shape)
             if limits.begun is not None:
                 without = without | limits.begun
             if self._stands:
-                without = without | (limits.gone & _blocks(self._settled, side, shape))
-            share = np.where(without, 0, _blocks(held, side, shape))
+                without = without | (limits.gone & to_blocks(self._settled, side, shape))
+            share = np.where(without, 0, to_blocks(held, side, shape))
             if (share < 1).any():
                 found[index] = doubted(state, share, self._doubted[index])
                 self._doubted[index] = found[index].evidence
@@ -351,10 +288,10 @@ class Activity:
         """
         moved, doubted = np.zeros((2, *self._frames.shape), np.bool_)
         for limits, shares, side in zip(self._limits, believed, self._sides, strict=True):
-            steady = ~_blocks(self._correlation > DRIFTING, side, shares.shape)
+            steady = ~to_blocks(self._correlation > DRIFTING, side, shares.shape)
             limits.learn((shares > BELIEVED) & steady, steady)
-            moved |= _cells(shares < MOVED, side, moved.shape)
-            doubted |= _cells(shares <= BELIEVED, side, moved.shape)
+            moved |= to_cells(shares < MOVED, side, moved.shape)
+            doubted |= to_cells(shares <= BELIEVED, side, moved.shape)
         unchanged = self._changed & ~moved
         self._frames[unchanged] = self._frames_before[unchanged] + 1
         self._alarms = (1 - 1 / OFTEN) * self._alarms + (self._changed & ~doubted)
@@ -382,186 +319,6 @@ class Activity:
         return (growth >= 1) & in_turn
 
 
-class _Limits:
-    """How far noise carries the blocks of one component from their state.
-
-    Attributes:
-        begun: blocks of the last frame that begin anew, as its noise has fallen, or the component is plain grey; None
-            if there are none.
-        noise: variance of the sensor's noise, grey levels^2.
-        once: distances that noise explains: of a block, and the mean of 3x3 blocks, for which it is not the same noise.
-        twice: distances that it does not explain where the frame before had such a distance there.
-        far: blocks of the last frame that are farther, alone or with those around them, than noise explains.
-        gone: blocks of the last frame that are very far; none where steps are coarse: there, few are far of many that
-            move slowly.
-        contrast: of each block the sum of products of its clear means and the last frame's coefficients, and that of
-            the squares of these means, in squared steps.
-        replaced: blocks of the last frame that show something else than before, whatever the gate believes. It judges
-            each coefficient, and one that was small before agrees with the 0 of what is smooth: so the outlines of what
-            was there would shine through whatever covers it.
-    """
-
-    def __init__(self) -> None:
-        """Begin without knowing any noise: what moves is seen for certain."""
-        self.begun: NDArray[np.bool_] | None = None
-        self.noise = SENSOR
-        self.once, self.twice = np.array(_LEAST_ONCE), np.array(_LEAST_TWICE)
-        self._distances: list[NDArray[np.floating]] = []
-        self._spread = self._count = np.zeros((0, 0), np.float32)
-        self._before: NDArray[np.bool_] | None = None
-        self.far: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)
-        self.gone = self.replaced = np.zeros((0, 0), np.bool_)
-        self._agree: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)
-        self.contrast = (np.zeros((0, 0), np.float32),) * 2
-        self._quieter = Quieter()
-        self._unheard = _SOME
-        """Frames since blocks that stand still told of the noise."""
-        self._seen_before: deque[float] = deque([SENSOR] * _SOME, _SOME)
-        """The noise of the last frames as all blocks told it: none may agree with means of noise that is not known."""
-
-    def moved(
-        self, coefficients: NDArray[np.int16], table: NDArray[np.uint16], state: ComponentState, *, steady: bool
-    ) -> NDArray[np.bool_]:
-        """The blocks that noise alone cannot have carried so far, or that begin anew: see `begun`. That noise has
-        fallen is told only of a scene whose light and contrast are `steady`.
-
-        What is beside something that moves may stand still: so a block that is far by itself counts for nothing in the
-        means of 3x3 blocks. It does count where the limits are learnt, or they would never reach a noise beyond them.
-        But coarse steps hide most of a slow motion: then it counts everywhere, and those beside it have moved as well.
-        """
-        coarse = _coarse(table)
-        found = compare(coefficients, table, state, self.noise)
-        distance, self._spread, self._count = found.distance, found.spread, found.number
-        by_themselves, self.gone = distance > self.once[0], (distance > _GONE) & (not coarse)
-        self._distances = distances = [distance, _around(distance)]
-        if not coarse and by_themselves.any():
-            distances = [distance, _around(np.where(by_themselves, np.float32(0), distance))]
-        (far, far_around), (near, near_around) = (
-            [values > limit for values, limit in zip(distances, limits, strict=True)]
-            for limits in (self.once, self.twice)
-        )
-        beyond = near | near_around
-        again = beyond & self._before if self._before is not None else far
-        self._before = widened(beyond)
-        self.replaced = (found.energy >= _OUTLINED) & (found.common < _REPLACED * found.energy)
-        self.contrast = found.common, found.energy
-        self.far = (widened(far) if coarse else far) | far_around | self.replaced
-        moved = self.far | again
-        self._agree = ~moved
-        self.begun = None
-        if is_blank(coefficients, table, state):
-            self.begun = np.ones_like(moved)
-        elif steady:
-            known = self.noise
-            if self._unheard >= _SOME:
-                known = max(known, sorted(self._seen_before)[_SOME // 2])
-            seen = self._seen(found, known)
-            self.begun, noise = self._quieter.follow(coefficients, table, state, self._agree, known, seen)
-            self._seen_before.append(seen.variance if seen else SENSOR)
-            if self.begun is not None:
-                self.noise = min(self.noise, noise)
-                self._seen_before.extend([SENSOR] * _SOME)
-        if self.begun is not None:
-            moved |= self.begun
-            self.far = self.far | self.begun
-            self._agree &= ~self.begun
-        return moved
-
-    def _seen(self, found: Compared, noise: float) -> Seen | None:
-        """What the blocks of a frame tell of its noise, as if none had moved, if that of the means is known."""
-        known = found.distance < UNKNOWN
-        spread, number, of_means = (_grouped(values[known]) for values in (found.spread, found.number, found.of_means))
-        telling = number - of_means >= _GROUP / 2
-        if np.count_nonzero(telling) < _GROUPS:
-            return None
-        each = (spread - np.float32(noise) * of_means)[telling] / (number - of_means)[telling]
-        return Seen(_median(each), _OF_MEDIAN * float(each.std()) / len(each) ** 0.5)
-
-    def learn(self, still: NDArray[np.bool_], steady: NDArray[np.bool_]) -> None:
-        """Learn from the blocks of the frame that are still; the noise from those that agree as well, if steady.
-
-        How far noise carries blocks is learnt from no others: limits by which they agree would confirm themselves.
-        """
-        spread, count = (_grouped(values[self._agree & steady | still]) for values in (self._spread, self._count))
-        telling = count >= _GROUP / 2
-        self._unheard += 1
-        if np.count_nonzero(telling) >= _GROUPS:
-            self.noise = adapted(self.noise, _median(spread[telling] / count[telling]))
-            self._unheard = 0
-        if np.count_nonzero(still) < _FEWEST:
-            return
-        medians, ninths = np.array([_deciles(values[still]) for values in self._distances]).T
-        for limits, factors, least in ((self.once, _ONCE, _LEAST_ONCE), (self.twice, _TWICE, _LEAST_TWICE)):
-            far = np.clip(medians + np.array(factors) * (ninths - medians), least, _MOST)
-            limits += ADAPTATION * (far - limits)
-
-
-def _coarse(table: NDArray[np.uint16]) -> bool:
-    """Whether steps hide a slow motion."""
-    return lowest_step(table) > COARSE
-
-
-def _grouped(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The sums of `_GROUP` values each, `[groups]`; what is left over is left out."""
-    return values[: len(values) // _GROUP * _GROUP].reshape(-1, _GROUP).sum(axis=1)
-
-
 def _share(cells: NDArray[np.bool_]) -> float:
     """The share of cells that are True."""
     return np.count_nonzero(cells) / cells.size
-
-
-def _median(values: NDArray[np.floating]) -> float:
-    """The median: NumPy's own takes three times as long for so few."""
-    lower, upper = (len(values) - 1) // 2, len(values) // 2
-    ordered = np.partition(values, (lower, upper))
-    return float((ordered[lower] + ordered[upper]) / 2)
-
-
-def _deciles(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The median and the ninth decile: of what is between two numbers, the lower one."""
-    last = len(values) - 1
-    places = [last // 2, 9 * last // 10]
-    return np.partition(values, places)[places]
-
-
-def widened(blocks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Blocks and their eight neighbours."""
-    rows = blocks.copy()
-    rows[1:] |= blocks[:-1]
-    rows[:-1] |= blocks[1:]
-    found = rows.copy()
-    found[:, 1:] |= rows[:, :-1]
-    found[:, :-1] |= rows[:, 1:]
-    return found
-
-
-def _around(values: NDArray[np.float32]) -> NDArray[np.floating]:
-    """The means of 3x3 blocks, of which those at the edge count twice."""
-    for _ in range(2):  # down, then across
-        together = values.copy()
-        together[1:] += values[:-1]
-        together[:-1] += values[1:]
-        together[0] += values[0]
-        together[-1] += values[-1]
-        values = together.T
-    return values / 9
-
-
-def _blocks(cells: NDArray[Any], side: tuple[int, int], shape: tuple[int, ...]) -> NDArray[Any]:
-    """The numbers of cells, for each of so many blocks, high and wide; `side` are a cell's blocks down and across."""
-    (high, wide), (down, across) = cells.shape, side
-    spread = np.empty((high, down, wide, across), cells.dtype)
-    for column in range(across):  # to broadcast both and reshape takes five times as long: it copies `across` at a time
-        spread[:, 0, :, column] = cells
-    for row in range(1, down):
-        spread[:, row] = spread[:, 0]
-    return spread.reshape(high * down, wide * across)[: shape[0], : shape[1]]
-
-
-def _cells(blocks: NDArray[np.bool_], side: tuple[int, int], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """The cells, so many high and wide, that have one of the blocks; `side` are a cell's blocks down and across."""
-    missing = [max(0, cells * length - have) for cells, length, have in zip(shape, side, blocks.shape, strict=True)]
-    padded = np.pad(blocks, [(0, more) for more in missing]) if any(missing) else blocks
-    rows = reduce(np.logical_or, (padded[place :: side[0]] for place in range(side[0])))
-    return reduce(np.logical_or, (rows[:, place :: side[1]] for place in range(side[1])))

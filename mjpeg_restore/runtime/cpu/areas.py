@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu.activity import cell, cells_of
+from mjpeg_restore.runtime.cpu.cells import cell, cells_of
 from mjpeg_restore.runtime.cpu.packing import Box, packed, smallest, spread
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size
 from mjpeg_restore.runtime.cpu.rectangles import Rectangle

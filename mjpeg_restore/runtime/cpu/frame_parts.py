@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.base import Planes
-from mjpeg_restore.runtime.cpu.activity import blocks_of
 from mjpeg_restore.runtime.cpu.areas import Area, Place
+from mjpeg_restore.runtime.cpu.cells import blocks_of
 from mjpeg_restore.runtime.cpu.history import History
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.parts import Frame, Part, Sparse

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu import state
-from mjpeg_restore.runtime.cpu.activity import blocks_of, cell, cells_of, subsampling, widened
+from mjpeg_restore.runtime.cpu.cells import blocks_of, cell, cells_of, subsampling, widened
 from mjpeg_restore.runtime.cpu.lent import Lent
 from mjpeg_restore.runtime.cpu.part_sizes import Grids
 from mjpeg_restore.runtime.cpu.sparse import BORDER, Cells, Grid, Plan, Weights

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from mjpeg_restore.errors import Hint
 from mjpeg_restore.runtime.base import Inputs, Planes, memory_errors, picture_size
 from mjpeg_restore.runtime.cpu import state as on_blocks
-from mjpeg_restore.runtime.cpu.activity import Activity, cell, cells_of
+from mjpeg_restore.runtime.cpu.activity import Activity
 from mjpeg_restore.runtime.cpu.areas import Area, Fit, areas, lengths
+from mjpeg_restore.runtime.cpu.cells import cell, cells_of
 from mjpeg_restore.runtime.cpu.frame_parts import CellsOfFrame, Computed, PartOfFrame, Scene, beyond
 from mjpeg_restore.runtime.cpu.history import History, before_finer, believed
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, PartSizes

@@ -9,9 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from mjpeg_restore.jpeg.tables import scaled_tables
-from mjpeg_restore.runtime.cpu import activity as module
-from mjpeg_restore.runtime.cpu.activity import BELIEVED, COARSE, MOVED, REFRESH, Activity, cell, cells_of
+from mjpeg_restore.runtime.cpu import activity
+from mjpeg_restore.runtime.cpu.activity import MOVED, REFRESH, Activity
+from mjpeg_restore.runtime.cpu.cells import cell, cells_of
+from mjpeg_restore.runtime.cpu.history import BELIEVED
 from mjpeg_restore.runtime.cpu.light import Change
+from mjpeg_restore.runtime.cpu.noise_limits import COARSE
 from mjpeg_restore.runtime.cpu.state import LONGEST, ComponentState, take_still
 from tests.lacking import needs_native_state
 from tests.video_models import learnt
@@ -345,41 +348,6 @@ def test_pictures_of_any_size(grids: list[tuple[int, int]]) -> None:
     assert camera.choose()[-1, -1]
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (4, 1), (2, 2), (5, 7)])
-def test_what_is_beside_a_block(shape: tuple[int, int]) -> None:
-    values = np.random.default_rng(6).uniform(0, 9, shape).astype(np.float32)
-    blocks = values > 7
-    around, beside = (
-        np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
-        for padded in (np.pad(values, 1, mode="edge"), np.pad(blocks, 1))
-    )
-    means = module._around(values)  # pyright: ignore[reportPrivateUsage]
-    np.testing.assert_allclose(means, around.mean(axis=(2, 3)), rtol=1e-6)
-    widened = module.widened(blocks)
-    np.testing.assert_array_equal(widened, beside.any(axis=(2, 3)))
-
-
-@pytest.mark.parametrize(
-    "grids", [[(5, 7)], [(6, 8), (3, 4), (3, 4)], [(5, 6), (5, 3), (5, 3)], [(3, 8), (3, 2), (3, 2)], [(3, 5)] * 3]
-)
-def test_the_blocks_of_cells(grids: list[tuple[int, int]]) -> None:
-    cells = np.random.default_rng(3).random(cells_of(grids)) < 0.5
-    down, across = module.cell(grids)
-    found = module.blocks_of(cells, grids)
-    assert [blocks.shape for blocks in found] == grids
-    for blocks, (high, wide) in zip(found, grids, strict=True):
-        for row, column in np.ndindex(high, wide):
-            luma = row * grids[0][0] // high, column * grids[0][1] // wide
-            assert blocks[row, column] == cells[luma[0] // down, luma[1] // across]
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 8, 9])
-def test_a_median_is_that_of_numpy(count: int) -> None:
-    for seed in range(5):
-        values = np.random.default_rng(seed).normal(0, 1, count).astype(np.float32)
-        assert module._median(values) == np.median(values)
-
-
 @pytest.mark.parametrize(("quality", "share", "forgotten"), [(60, 0.1, True), (60, 0.6, False), (10, 0.1, False)])
 def test_what_has_certainly_moved_has_no_past_where_most_stands_still(
     quality: int, share: float, forgotten: bool
@@ -499,7 +467,7 @@ def test_means_follow_flickering_light(monkeypatch: pytest.MonkeyPatch) -> None:
     for followed in (True, False):
         camera = Camera(2.0, quality=75)
         if not followed:
-            monkeypatch.setattr(module, "change_of_light", lambda *_: Change(0.0, (0.0, 0.0)))
+            monkeypatch.setattr(activity, "change_of_light", lambda *_: Change(0.0, (0.0, 0.0)))
         plain, changes, together, found = [scene.copy() for scene in camera.scene], 0, 0, list[float]()
         for number in range(100):
             light = 1 + 0.03 * np.sin(0.2 * number)

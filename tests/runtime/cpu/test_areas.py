@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu import activity, rectangles
-from mjpeg_restore.runtime.cpu.activity import cell
+from mjpeg_restore.runtime.cpu import rectangles
 from mjpeg_restore.runtime.cpu.areas import MARGIN, Area, areas, lengths
+from mjpeg_restore.runtime.cpu.cells import cell, cells_of
 from mjpeg_restore.runtime.cpu.part_sizes import Grids, Size, rounded
 
 EVERYTHING = 10**9
@@ -27,8 +27,8 @@ def grids_of(high: int, wide: int, sampling: str) -> Grids:
     return (high, wide), *((high // by, wide // over) for by, over in scales)
 
 
-def cells_of(grids: Grids, share: float, seed: int) -> NDArray[np.bool_]:
-    return np.random.default_rng(seed).random(activity.cells_of(grids)) < share
+def some_cells(grids: Grids, share: float, seed: int) -> NDArray[np.bool_]:
+    return np.random.default_rng(seed).random(cells_of(grids)) < share
 
 
 def found(cells: NDArray[np.bool_], grids: Grids, most: int = EVERYTHING, *, few: bool = False) -> list[Area]:
@@ -50,7 +50,7 @@ def numbered(grid: tuple[int, int]) -> NDArray[np.int32]:
 cases = st.builds(
     lambda high, wide, sampling, share, seed: (
         (grids := grids_of(high, wide, sampling)),
-        cells_of(grids, share, seed),
+        some_cells(grids, share, seed),
     ),
     *(st.integers(1, 40),) * 2,
     st.sampled_from([*SCALES]),
@@ -109,7 +109,7 @@ def test_beside_the_pieces_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     grids = grids_of(60, 80, "4:2:0")
     gaps, picture = 0, numbered(grids[0])[..., 0]
     for seed in range(20):
-        for area in found(cells_of(grids, 0.03, seed), grids, few=True):
+        for area in found(some_cells(grids, 0.03, seed), grids, few=True):
             inside = area.gather(0, numbered(grids[0]))[..., 0]
             assert inside.min() >= 0
             assert sorted(inside[area.wanted(0)]) == sorted(
@@ -151,7 +151,7 @@ def test_what_is_nearly_everything_is_everything() -> None:
 def test_areas_have_no_more_blocks_than_allowed(most: int) -> None:
     grids = grids_of(60, 80, "4:2:0")
     for seed, share in enumerate((0.02, 0.2, 1.0)):
-        for area in found(cells_of(grids, share, seed), grids, most):
+        for area in found(some_cells(grids, share, seed), grids, most):
             assert area.size[0] * area.size[1] <= most
 
 

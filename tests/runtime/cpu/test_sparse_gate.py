@@ -14,7 +14,7 @@ from mjpeg_restore import catalogue
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.runtime import open_network
 from mjpeg_restore.runtime.cpu import sparse, state
-from mjpeg_restore.runtime.cpu.activity import blocks_of, cells_of
+from mjpeg_restore.runtime.cpu.cells import blocks_of, cells_of
 from mjpeg_restore.runtime.cpu.history import History
 from mjpeg_restore.runtime.cpu.parts import Frame, Remembered, graph_inputs
 from mjpeg_restore.runtime.cpu.sparse import Cells

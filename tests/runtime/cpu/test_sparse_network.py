@@ -22,7 +22,7 @@ from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import COMPONENTS
 from mjpeg_restore.catalogue.ports import HISTORY
 from mjpeg_restore.runtime.cpu import sparse, state
-from mjpeg_restore.runtime.cpu.activity import blocks_of, cells_of
+from mjpeg_restore.runtime.cpu.cells import blocks_of, cells_of
 from mjpeg_restore.runtime.cpu.projection import SAMPLE_SCALE
 from mjpeg_restore.runtime.cpu.sparse import Cells, Weights
 from mjpeg_restore.runtime.cpu.sparse_branch import Branch
