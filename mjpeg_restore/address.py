@@ -22,6 +22,8 @@ _HOST_AND_PORT = re.compile(r"(?:\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
 # Parameters stand in the query, and in the path of some cameras: rtsp://cam/user=admin&password=secret&channel=1.sdp
 # The lookbehind keeps the search of a long URL linear.
 _PARAMETER = re.compile(r"(?<![^/?&;=#])([^/?&;=#]+)=([^&;#]*)")
+_WITH_PASSWORD = re.compile(r"(?!\.{0,2}/(?!/)|[a-z]:[\\/])[^:@]*:.*@", re.IGNORECASE | re.DOTALL)
+"""The beginning of an address whose scheme is missing or mistyped; not of what can only be a path."""
 _SECRET = re.compile(
     "user|usr|login|account|pass|pwd|psw|pas$|token|secret|auth|cred|key$|session|signature|sig$|sid$|^(u|p|pw|pin)$",
     re.IGNORECASE,
@@ -150,6 +152,13 @@ def redact(url: str) -> str:
     elif ":" in (parts := url.rpartition("@"))[0]:  # its :// is mistyped
         url = parts[2]
     return _PARAMETER.sub(_hide_secret, url.partition("#")[0])
+
+
+def without_scheme(name: str) -> str:
+    """What to call a name in messages that looks like an address whose scheme is missing or mistyped: what follows its
+    password, "this" if that is nothing. Empty if it can be a path."""
+    found = _WITH_PASSWORD.match(name)
+    return redact(name[found.end() :]) or "this" if found else ""
 
 
 def _is_plausible(authority: str, rest: str) -> bool:

@@ -126,7 +126,7 @@ def _of_source(source: str, destination: str) -> Iterator[tuple[str, Entry]]:
             files = (entry for entry in store.walk(source) if not (inside and _is_within(entry.path, destination)))
             yield from _named(files, source)
         elif entry := store.stat(source):
-            path = _slashed(source)
+            path = named(_slashed(source))
             yield _plain(posixpath.basename(path), path), entry
         elif any(character in source for character in _MAGIC):
             entries = list(store.match(source))
@@ -188,9 +188,9 @@ def _common(folders: Sequence[str]) -> str:
 
 
 def _named(entries: Iterable[Entry], folder: str) -> Iterator[tuple[str, Entry]]:
-    base = trimmed(_slashed(folder))
+    base = trimmed(named(_slashed(folder)))
     for entry in entries:
-        path = _slashed(entry.path)
+        path = named(_slashed(entry.path))
         name = path.removeprefix(below(base, "")) if base not in ("", ".") else path.removeprefix("./")
         yield _plain(name, path).lstrip("/"), entry
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from mjpeg_restore.address import redact
-from mjpeg_restore.archive.store import FULL, Entry, below, trimmed, user_of
+from mjpeg_restore.archive.store import FULL, Entry, below, named, trimmed, user_of
 from mjpeg_restore.errors import MissingExtra, SourceError, reason_of
 
 _ATOMIC = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"}
@@ -31,12 +32,15 @@ _PACKAGES = {
 """What kinds of stores need beside fsspec, which says it in sentences of many kinds."""
 _TAGS = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "last_modified", "updated", "modified", "created")
 """What stores tell of a file's last change, the most reliable first."""
+_UNQUOTED = re.compile(r"[^:/]+://[^:/?#@]*:(?![0-9]*[/?#])[^:/?#@]*[/?#].*@")
+"""A URL whose password has a / ? or # in it: what stands before that is no port, and an @ follows."""
+_WEB = re.compile(r"https?://[^\s'\"]+", re.IGNORECASE)
 
 
 class _FileSystem:
     """A file system of fsspec's, all of whose errors are `OSError`s: some raise those of an HTTP library.
 
-    Its errors may hold URLs, and then do so without user name and password.
+    Its errors may hold URLs, which have no secrets then; see `_reason`.
     """
 
     def __init__(self, system: Any, user: str) -> None:
@@ -47,18 +51,25 @@ class _FileSystem:
         found = getattr(self._system, name)
         return partial(self._called, found) if callable(found) else found
 
-    def _called(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    def _called(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:
-            return method(*arguments, **named)
+            return method(*arguments, **options)
         except FileNotFoundError as error:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from error
         except OSError as error:
-            raise OSError(error.errno or 0, self._told(error)) from error
+            raise OSError(error.errno or 0, _reason(error, self._user)) from error
         except Exception as error:
-            raise OSError(0, self._told(error)) from error
+            raise OSError(0, _reason(error, self._user)) from error
 
-    def _told(self, error: Exception) -> str:
-        return reason_of(error).replace(self._user, "")
+
+def _reason(error: Exception, user: str) -> str:
+    """An error's reason, without the secrets of the URLs in it.
+
+    Args:
+        error: of fsspec, or of what it uses.
+        user: see `user_of`.
+    """
+    return _WEB.sub(lambda url: named(url[0]), reason_of(error).replace(user, ""))
 
 
 class RemoteStore:
@@ -69,11 +80,15 @@ class RemoteStore:
 
         Raises:
             MissingExtra: fsspec or the package for that kind of store is not installed.
-            SourceError: there is no such kind of store, it refuses, or the URL is a chain of several.
+            SourceError: there is no such kind of store, it refuses, the URL is a chain of several, or its user name
+                or password has characters that have to be percent-encoded.
         """
         scheme = location.split(":", 1)[0]
         if "::" in location:  # the name of a file stands somewhere in a chain, and its parts are the user's to know
             raise SourceError(f"{redact(location)}: a URL with :: cannot be used: give one of a single store")
+        if _UNQUOTED.match(location):
+            advice = "in a user name or password write %2F for /, %3F for ?, %23 for #, %3A for : and %40 for @"
+            raise SourceError(f"{redact(location)}: {advice}")
         try:
             from fsspec.core import url_to_fs
         except ImportError as error:
@@ -85,8 +100,8 @@ class RemoteStore:
                 raise MissingExtra(package, "", f"{scheme}://") from error
             raise SourceError(f"cannot use {scheme}:// ({reason_of(error)})") from error
         except Exception as error:  # see `_FileSystem`
-            told = reason_of(error).replace(user_of(location), "")
-            raise SourceError(f"cannot use {redact(location)} ({told})") from error
+            why = _reason(error, user_of(location))
+            raise SourceError(f"cannot use {redact(location)} ({why})") from error
         # Of the file system's names, which may lack the host, locations are made again. A root has no name itself.
         system, one = found[0], below(location, "x")
         self._system = _FileSystem(system, user_of(location))

@@ -91,7 +91,7 @@ def is_url(location: str) -> bool:
 def named(location: str) -> str:
     """A location for messages and the manifest: a URL without user name, password, and secrets in HTTP's query.
 
-    Unlike `redact` it leaves the rest as it is: no two files become one.
+    Unlike `redact` it leaves the rest as it is. Files whose URLs differ in these alone have one name.
     """
     if not is_url(location):
         return location

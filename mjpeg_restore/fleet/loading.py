@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import tomllib
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from mjpeg_restore.address import DEFAULT_PORTS, Address, redact
+from mjpeg_restore.address import DEFAULT_PORTS, Address, redact, without_scheme
 from mjpeg_restore.errors import SettingsError, SourceError, reason_of
 from mjpeg_restore.fleet import keys
 from mjpeg_restore.fleet.mistakes import Mistakes, syntax_error
@@ -181,7 +182,11 @@ class _Loader:
             known = ", ".join(f"{name}://" for name in DEFAULT_PORTS)
             self._mistakes.note(path, f"{redact(source)} is no camera's address, which begins with {known} or v4l2:")
         elif not scheme and not source.lower().startswith("v4l2:"):
-            return joined(self._reader.folder, source)
+            where = joined(self._reader.folder, source)
+            # The log names a file that is missing; this one may be a password.
+            if (rest := without_scheme(source)) and not (os.path.lexists(where) or glob.glob(where)):
+                self._mistakes.note(path, f"{rest} is no address without http:// or rtsp:// in front")
+            return where
         return source
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Union, cast
 from urllib.parse import unquote, urlsplit
 
-from mjpeg_restore.address import Address, redact
+from mjpeg_restore.address import Address, redact, without_scheme
 from mjpeg_restore.errors import Hint, SourceError, SourceNotFound, reason_of
 from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.sources.base import Source
@@ -30,8 +30,6 @@ Spec = Union[str, os.PathLike[str], BinaryIO, "Buffer"]
 """A path, a pattern, "-", a binary file, or a buffer: bytes, a memoryview, a uint8 array."""
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
-_WITH_PASSWORD = re.compile(r"(?!\.{0,2}/(?!/)|[a-z]:[\\/])[^:@]*:.*@", re.IGNORECASE | re.DOTALL)
-"""The beginning of a camera's address whose scheme is missing or mistyped; not of what can only be a path."""
 
 
 def open_source(
@@ -181,8 +179,8 @@ def _open_path(name: str, options: OpenOptions) -> Source:
         if path.is_dir():
             return open_stills(files_in_folder(path, name), name, "folder", options)
         if not path.exists():
-            if (found := _WITH_PASSWORD.match(name)) and not glob.glob(name):
-                raise SourceError(f"{redact(name[found.end() :])} is no address without http:// or rtsp:// in front")
+            if (rest := without_scheme(name)) and not glob.glob(name):
+                raise SourceError(f"{rest} is no address without http:// or rtsp:// in front")
             if glob.has_magic(name):
                 return open_stills(files_matching(name), name, "pattern", options)
             raise SourceNotFound(f"{name}: no such file or folder")

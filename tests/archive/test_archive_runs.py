@@ -851,7 +851,9 @@ def test_files_of_which_a_list_tells_the_names_alone_are_asked_for(tmp_path: Pat
             return {name: {**found, "size": None} for name, found in super().find(path, **named).items()}
 
     fsspec.register_implementation("links", Links, clobber=True)
-    fsspec.filesystem("links").pipe("/rec/cam.mjpeg", b"".join(PICTURES[:2]))
+    links = fsspec.filesystem("links")
+    links.store.clear()  # of the store in memory, which other tests write to
+    links.pipe("/rec/cam.mjpeg", b"".join(PICTURES[:2]))
     (found,) = list_recordings(["links://rec"], str(tmp_path / "out"), ".mkv")
     assert found.size == len(b"".join(PICTURES[:2])) and found.modified
 
@@ -937,6 +939,24 @@ def test_no_user_name_and_password_is_told(secretive: Any, recordings: Path, tmp
     secretive().pipe("/rec/short.mjpeg", b"".join(PICTURES[:3]))
     assert run(str(out), "alice:changed")["done"] == 1
     assert "sesame" not in manifest.read_text()
+
+
+def test_no_secret_in_the_query_of_a_url_is_told(
+    secretive: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(needs("fsspec.registry")._registry, "http", secretive)
+    secretive().pipe("/cam.mjpeg?token=sesame", b"".join(PICTURES[:2]))
+    out = str(tmp_path / "out")
+    found = list_recordings(["http://host/cam.mjpeg?token=sesame"], out, ".mkv")
+    secretive.broken = "yes"
+    report = Archive(found, Destination(out), settings()).run(InlineWorkers())
+    ((name, error),) = report.failures
+    assert name == "cam.mjpeg?token=***"
+    assert "(403 of http://host/cam.mjpeg?token=***)" in str(error)
+    secretive.broken = ""
+    assert Archive(found, Destination(out), settings()).run(InlineWorkers()).done == 1
+    assert lines(Path(out))[name]["output"] == "cam.mkv"
+    assert "sesame" not in Path(out, MANIFEST).read_text()
 
 
 def test_another_recording_behind_a_password_is_found(secretive: Any, tmp_path: Path) -> None:

@@ -313,6 +313,29 @@ def test_chained_urls_are_refused(tree: Path, url: str) -> None:
             read()
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("secretive://bob:hu/sh@host:22/rec", "secretive://host:22/rec"),
+        ("secretive://bob:hu?sh@host", "secretive://host"),
+        ("secretive://bob:hu#sh@host/rec", "secretive://host/rec"),
+    ],
+)
+def test_a_password_that_ends_the_host_too_early_is_not_told(url: str, told: str) -> None:
+    needs("fsspec")
+    with pytest.raises(SourceError, match=rf"^{told}: in a user name or password write %2F for /"):
+        list_recordings([url], "out", ".mkv")
+
+
+def test_an_at_sign_in_a_path_is_no_password() -> None:
+    memory = needs("fsspec").filesystem("memory")
+    memory.store.clear()
+    memory.pipe("/host:22/a@b.avi", b"x")
+    (found,) = list_recordings(["memory://host:22/a@b.avi"], "out", ".mkv")
+    memory.store.clear()
+    assert found.name == "a@b.avi"
+
+
 @pytest.mark.parametrize("url", ["file://rec", "file://", "FILE://rec/a/1.avi", "file://nas/rec"])
 def test_a_file_url_without_an_absolute_path(tree: Path, url: str) -> None:
     told = r"file:// takes an absolute path: three slashes"

@@ -98,6 +98,22 @@ def test_cameras_that_nobody_asks_after_end_and_finish_their_outputs(tmp_path: P
     group.close()
 
 
+def test_new_settings_after_the_lease_go_on_in_what_nobody_has_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "a.y4m"
+    settings_ = settings(replace(camera("a"), outputs=(OutputChoice(str(path), OutputSettings(overwrite=True)),)))
+    group = Group(lambda: "node 1", 3.0, Town().open)
+    group.run(settings_, {})
+    until(path.exists)
+    fleet = group._fleet
+    assert fleet
+    until(lambda: fleet.cameras["a"].ended)
+    before = path.read_bytes()
+    group.run(settings_, {})
+    until(lambda: len([*tmp_path.glob("a-*.y4m")]) == 1)
+    group.close()
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_another_process_goes_on_in_what_one_has_written(tmp_path: Path, overwrite: bool) -> None:
     folder, others = tmp_path / "pictures", tmp_path / "others"

@@ -99,27 +99,38 @@ def test_a_group_that_takes_over_an_output_is_told_what_was_written_there() -> N
     assert begun == {"/door.y4m": -1, "/pictures/%d.png": 7, "/yard.y4m": -1, "/new.y4m": -1}
 
 
-def test_a_camera_that_gets_another_name_goes_on_in_its_output() -> None:
+@pytest.mark.parametrize("ends", ["well", "with its process"])
+def test_a_camera_that_gets_another_name_goes_on_in_its_output(ends: str) -> None:
     def task(function: Callable[..., Any], node: str | None, *arguments: Any) -> Any:
         return {} if function is probe else Cost(0.1)
 
     scripted, clock = ScriptedCluster(task=task), Clock()
     cluster: Any = scripted
-    fleet = SpreadFleet(settings(camera("door", "/door.y4m")), cluster, clock=clock)
+    outputs = "/door.y4m", "/pictures/"
+    fleet = SpreadFleet(settings(camera("door", *outputs)), cluster, clock=clock)
 
     def told() -> dict[str, int]:
-        while "run" not in scripted.actors[-1].methods or scripted.actors[-1].methods[-1] == "run":
+        for _ in range(100):
             fleet.advance()
             clock.now += 0.1
+            if "run" in (methods := scripted.actors[-1].methods) and methods[-1] != "run":
+                break
         return next(arguments[1] for method, arguments in scripted.actors[-1].calls if method == "run")
 
     fleet.advance()
     scripted.actors[0].begun = {"/door.y4m": -1}
     assert told() == {}
     fleet.advance()
-    fleet.apply(settings(camera("gate", "/door.y4m")))
+    known = dict(scripted.actors[0].begun)
+    scripted.actors[0].begun = {**known, "/pictures/%d.png": 7}  # since the last look
+    if ends == "well":
+        known = scripted.actors[0].begun
+    else:
+        scripted.actors[0].die("1")
+    fleet.apply(settings(camera("gate", *outputs)))
     fleet.advance()
-    assert len(scripted.actors) == 2 and told() == {"/door.y4m": -1}
+    assert len(scripted.actors) == 2 and told() == known
+    assert scripted.actors[0].killed
 
 
 def test_on_another_node_they_begin_when_the_lease_of_the_one_before_is_over(kept: Kept) -> None:

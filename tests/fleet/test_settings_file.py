@@ -582,6 +582,20 @@ def test_what_a_reference_stands_for_is_not_shown(folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("source", ["bob:hush@cam/video", "rtsp:/bob:hush@cam/video", "${CAM}"])
+def test_a_source_whose_scheme_is_missing_shows_no_password(folder: Path, source: str) -> None:
+    text = f"[cameras.door]\nsource = '{source}'\n{ONE}"
+    found = mistakes(text, CAM="bob:hush@cam/video")
+    assert found == ["cameras.toml:2: cameras.door.source: cam/video is no address without http:// or rtsp:// in front"]
+    assert "hush" not in str(mistakes(camera(ONE).replace("http://cam/video", "bob:hush@")))
+
+
+def test_a_file_that_is_named_like_an_address_is_a_source(folder: Path) -> None:
+    (folder / "bob:hush@cam.avi").touch()
+    (camera,) = load(f"[cameras.door]\nsource = 'bob:hush@cam.avi'\n{ONE}").cameras
+    assert camera.source == f"{folder}/bob:hush@cam.avi"
+
+
 def test_a_mistake_is_one_line_whatever_a_path_holds(folder: Path) -> None:
     (mistake,) = mistakes(camera(f'output = "a\\n{"b" * 300}.png"'))
     assert "\n" not in mistake and "File name too long" in mistake

@@ -126,6 +126,9 @@ class SpreadFleet:
             keeper.advance()
         for keeper, call in [*self._leaving]:
             if call is None or call.done:
+                if call:
+                    with suppress(MjpegRestoreError):  # the process has died
+                        keeper.finish(call.result())
                 keeper.kill()
                 self._leaving.remove((keeper, call))
 

@@ -107,7 +107,9 @@ class Group:
         try:
             self._drop_expired()
             if self._fleet is None:
-                self._fleet = Fleet(settings, audience=self._audience, open=self._open, begun=begun)
+                # Nobody may have looked since the last fleet opened an output.
+                known = {place: max(begun.get(place, -1), last) for place, last in self._begun.items()}
+                self._fleet = Fleet(settings, audience=self._audience, open=self._open, begun={**begun, **known})
             else:
                 self._fleet.apply(settings, begun)
         finally:

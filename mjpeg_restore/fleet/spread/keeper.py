@@ -145,7 +145,8 @@ class Keeper:
     @property
     def _known(self) -> dict[str, int]:
         """What the group has to know of what was written before."""
-        # On a node, a path may lead elsewhere than here: what the group itself has told need not be found by it.
+        # Places are paths without links, and a node may have other links than this machine: the group gets back all
+        # that it has told, under its own names.
         known = {**self._begun}
         for place in {choice.parsed.place for one in self.cameras.values() for choice in one.settings.outputs}:
             if place in self._begun_by_all:
