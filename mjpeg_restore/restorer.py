@@ -231,7 +231,8 @@ class RestorerStream:
         next ones, if the model has a state. They change together, as several threads may see them."""
         self._continuing: set[str] = set()
         """Files of the graphs with a state that have restored pictures of this scene."""
-        self._cameras: dict[str, VideoSession] = {}
+        self._in_host: dict[str, tuple[Network, VideoSession]] = {}
+        """Of graphs whose state is in the host's memory, each beside its network, as in `_Sessions`."""
         self._computed: float | None = None
 
     @property
@@ -375,25 +376,22 @@ class RestorerStream:
 
     def _continued(self, graph: GraphFile) -> Camera:
         """This stream's use of a graph with a state, whose frames continue each other."""
-        if camera := self._on_device(graph, alone=False):
+        network = self._restorer.network(graph, self._progress)
+        if camera := self._sessions.camera((graph.file, False), network, self._pool):
             return camera
-        if graph.file not in self._cameras:
-            self._cameras[graph.file] = self._in_memory(graph)
-        return self._cameras[graph.file]
+        if graph.file not in self._in_host or self._in_host[graph.file][0] is not network:
+            self._in_host[graph.file] = network, self._in_memory(graph, network)
+        return self._in_host[graph.file][1]
 
     def _alone(self, graph: GraphFile) -> Camera:
         """A use of a graph with a state for a picture by itself."""
-        return self._on_device(graph, alone=True) or self._in_memory(graph)
-
-    def _on_device(self, graph: GraphFile, *, alone: bool) -> Camera | None:
         network = self._restorer.network(graph, self._progress)
-        return self._sessions.camera((graph.file, alone), network, self._pool)
+        return self._sessions.camera((graph.file, True), network, self._pool) or self._in_memory(graph, network)
 
-    def _in_memory(self, graph: GraphFile) -> VideoSession:
+    def _in_memory(self, graph: GraphFile, network: Network) -> VideoSession:
         def run(inputs: Inputs) -> Planes:
             return _submitted(self._session(graph, INLINE), graph, inputs).result()
 
-        network = self._restorer.network(graph, self._progress)
         memory = self._restorer.memory(network)
         most = int(memory / (64 * self._restorer.model.bytes_per_pixel))
         parts = network.parts() if isinstance(network, HasParts) else None

@@ -43,7 +43,7 @@ _MAX_MESSAGE = 200
 OUT_OF_MEMORY = "out of memory"
 """What `one_line` says when memory runs out."""
 
-_OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "bad allocation", OUT_OF_MEMORY)
+_OUT_OF_MEMORY = ("ALLOC_FAILED", "allocate memory", "bad_alloc", "bad allocation", OUT_OF_MEMORY)
 """Parts of the libraries' error messages when memory runs out."""
 
 

@@ -45,8 +45,8 @@ with wrap_errors("ONNX Runtime is installed but does not load", Hint("try {devic
         raise MissingExtra("onnxruntime", "onnxruntime", "this device") from error
 
 CUDA = "CUDAExecutionProvider"
-_OF_CUDA = re.compile(r"\bCU[A-Z]+ failure")
-"""In error messages: "CUDA failure 700: an illegal memory access was encountered", "CUDNN failure ..."."""
+_OF_CUDA = re.compile(r"\bCU\w+ failure")
+"""In error messages: "CUDA failure 700: an illegal memory access was encountered", "CUDNN_FE failure ..."."""
 _LOADING = Hint("try {device}, or pip install --upgrade onnxruntime", device="openvino")
 _RUNNING = Hint("try {model}, {device} or fewer {threads}", model="stream-lite", device="openvino", threads=None)
 ort.disable_telemetry_events()  # for versions that ignore the environment variable

@@ -113,6 +113,8 @@ def test_other_devices_are_refused(device: str) -> None:
     [
         ("CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; file=cuda_call.cc", True),
         ("CUDNN failure 5000: CUDNN_STATUS_EXECUTION_FAILED ; GPU=0", True),
+        ("CUDNN_FE failure 11: CUDNN_BACKEND_API_FAILED ; GPU=0", True),
+        ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0", False),
         ("CUDA failure 2: out of memory ; GPU=0", False),
         ("Got invalid dimensions for input: y.table", False),
     ],
@@ -126,3 +128,28 @@ def test_an_error_of_cuda_breaks_the_network(message: str, broken: bool, monkeyp
     with pytest.raises(RuntimeUnavailable):
         run(network, picture())
     assert network.broken is broken
+
+
+@pytest.mark.usefixtures("with_cuda")
+def test_a_camera_whose_network_broke_is_restored_by_the_next_one_as_if_it_had_been_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA failure 700: an illegal memory access was encountered ; GPU=0")
+
+    devices = ["onnxruntime:cuda", "onnxruntime"]
+    monkeypatch.setattr("mjpeg_restore.runtime.candidates", lambda _: devices)
+    frames = [read(encode("4:2:0", (64, 48), seed=1, quality=quality)) for quality in (75, 60, 70)]
+    restorer = Restorer("stream-video-lite", "cuda")
+    with restorer.stream() as stream:
+        stream.restore(frames[0])
+        network = restorer.network(restorer.model.variants[0].graphs["colour"])
+        monkeypatch.setattr(network, "_session", SimpleNamespace(run=fail))
+        with pytest.raises(RuntimeUnavailable, match="illegal memory access"):
+            stream.restore(frames[1])
+        del devices[0]  # where CUDA has failed for good, it does not load
+        found = stream.restore(frames[2])
+        assert restorer.runtime_name.endswith("CPU")
+    with Restorer("stream-video-lite", "onnxruntime").stream() as other:
+        for ours, right in zip(found.planes, other.restore(frames[2]).planes, strict=True):
+            assert np.array_equal(ours, right)

@@ -175,6 +175,27 @@ def test_a_network_is_broken_once_the_gpu_takes_no_calls(
     session.close()
 
 
+def test_a_picture_whose_end_fails_is_waited_for(network: GpuNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: set[lazy_cuda.Stream] = set()
+    wait = lazy_cuda.Stream.synchronize
+
+    def fail(_: object) -> None:
+        raise RuntimeError("unknown error")
+
+    def synchronize(stream: lazy_cuda.Stream) -> None:
+        wait(stream)
+        waited.add(stream)
+
+    session = network.session(INLINE)
+    with monkeypatch.context() as patch:
+        patch.setattr(lazy_cuda.Event, "synchronize", fail)
+        patch.setattr(lazy_cuda.Stream, "synchronize", synchronize)
+        assert session.submit(picture(size=(32, 16))).exception()
+    assert len(waited) == 3
+    assert not any(stream.queue for stream in waited)
+    session.close()
+
+
 @pytest.mark.parametrize(("plain", "joined", "taken"), [(2.0, 1.0, True), (1.0, 2.0, False)])
 def test_the_faster_plan_is_captured(
     plain: float, joined: float, taken: bool, network: GpuNetwork, monkeypatch: pytest.MonkeyPatch
