@@ -266,8 +266,9 @@ def test_both_runtimes_give_what_the_network_gives(tmp_path: Path) -> None:
     for module in ("onnxscript", "onnxruntime", "openvino"):
         needs(module)
     network, path = scrambled(), tmp_path / "qgac.onnx"
-    for holder, name in ((network.second, "body"), (network.colour, "own")):
-        setattr(holder, name, nn.Identity())  # the exporter takes its time for each convolution
+    for module in network.modules():  # dense blocks are in the smaller QGAC's graphs: each takes the exporter seconds
+        if isinstance(module, Rrdb):
+            module.blocks = nn.Sequential()
     export(network, path, colour=True)
     load_weights(network, path)
     random = np.random.default_rng(3)

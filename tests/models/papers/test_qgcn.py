@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,15 @@ from torch.nn import functional
 from mjpeg_restore.errors import ModelCorrupt
 from mjpeg_restore.models.cost import macs_per_pixel
 from mjpeg_restore.models.decode import Decode
-from mjpeg_restore.models.graph import Graph, described, export, export_context, export_variant, load_weights
+from mjpeg_restore.models.graph import (
+    Graph,
+    context_path,
+    described,
+    export,
+    export_context,
+    export_variant,
+    load_weights,
+)
 from mjpeg_restore.models.papers.qgcn import (
     GlobalBranch,
     Qgcn,
@@ -382,6 +391,29 @@ def arrays(*grids: tuple[int, int]) -> list[NDArray[Any]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def grey(tmp_path_factory: pytest.TempPathFactory) -> tuple[Qgcn, Path]:
+    """A network for grey pictures, and the folder of its two graphs: each export takes seconds."""
+    needs("onnxscript")
+    torch.manual_seed(3)
+    folder, network = tmp_path_factory.mktemp("grey"), scrambled(colour=False)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(0, 0.1)  # as none of equal weights is left
+    export_variant({"grey": network}, "qgcn", folder, "context")
+    return network, folder
+
+
+@pytest.fixture(scope="module")
+def colour(tmp_path_factory: pytest.TempPathFactory) -> tuple[Qgcn, Path]:
+    """A network for pictures in colour, and its context graph, which chroma's size does not concern."""
+    needs("onnxscript")
+    network, path = scrambled(replace(TINY, compact_output=True)), tmp_path_factory.mktemp("colour") / "context.onnx"
+    export_context(network, path, colour=True)
+    return network, path
+
+
 def both_runtimes(path: Path) -> list[Callable[[list[NDArray[Any]]], list[NDArray[Any]]]]:
     onnxruntime, openvino = needs("onnxruntime"), needs("openvino")
     session = onnxruntime.InferenceSession(path)
@@ -404,31 +436,10 @@ def assert_alike(planes: list[NDArray[Any]], network: nn.Module, inputs: list[ND
         assert difference.mean() < 0.01
 
 
-@pytest.mark.slow
-def test_the_grey_graph_does_what_the_network_does(tmp_path: Path) -> None:
-    onnx = needs("onnx")
-    needs("onnxscript")
-    network, path = scrambled(colour=False), tmp_path / "grey.onnx"
-    export(network, path, colour=False)
-    for run in both_runtimes(path):
-        for grid in [(4, 6), (1, 1), (18, 17)]:
-            assert_alike(run(arrays(grid)), network, arrays(grid))
-    last = [node.op_type for node in onnx.load(path).graph.node if "predict.place" in node.output]
-    assert last == ["Conv"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("full", [True, False])
-def test_the_colour_graphs_of_context_and_tile_do_what_the_network_does(tmp_path: Path, full: bool) -> None:
-    needs("onnxscript")
-    network = scrambled(replace(TINY, compact_output=True, full_chroma=full))
-    tile, context = tmp_path / "tile.onnx", tmp_path / "context.onnx"
-    export(network, tile, colour=True, extra="context")
-    assert described(tile).full_chroma is full
-    export_context(network, context, colour=True)
+def assert_joined_alike(tile: Path, context: Path, network: Qgcn, pictures: list[list[NDArray[Any]]]) -> None:
+    """The two graphs of a network, one after the other, do what the network does, in both runtimes."""
     for run_tile, run_context in zip(both_runtimes(tile), both_runtimes(context), strict=True):
-        for luma, chroma in [((4, 6), (2, 3)), ((3, 2), (3, 1)), ((1, 1), (1, 1)), ((18, 17), (18, 17))]:
-            inputs = arrays(luma, chroma, chroma)
+        for inputs in pictures:
             (vector,) = run_context(inputs)
             wanted = network.context(*[torch.from_numpy(array).float()[None] for array in inputs])
             np.testing.assert_allclose(vector, wanted[0].detach().numpy(), atol=1e-4)
@@ -436,29 +447,45 @@ def test_the_colour_graphs_of_context_and_tile_do_what_the_network_does(tmp_path
 
 
 @pytest.mark.slow
-def test_weights_come_back_from_both_graphs(tmp_path: Path) -> None:
-    needs("onnxscript")
-    torch.manual_seed(3)
-    trained, network = (Qgcn(TINY, colour=False) for _ in range(2))
-    with torch.no_grad():
-        for parameter in trained.parameters():
-            parameter.normal_(0, 0.1)  # as none of equal weights is left
-    export_variant({"grey": trained.eval()}, "qgcn", tmp_path, "context")
-    load_weights(network, tmp_path / "qgcn.grey.onnx")
-    for ours, theirs in zip(network.state_dict().values(), trained.state_dict().values(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)  # what is large is kept as float16
-    (tmp_path / "qgcn.grey.context.onnx").unlink()
-    with pytest.raises(ModelCorrupt, match="global_branch"):
-        load_weights(network, tmp_path / "qgcn.grey.onnx")
+def test_the_grey_graphs_of_context_and_tile_do_what_the_network_does(grey: tuple[Qgcn, Path]) -> None:
+    onnx = needs("onnx")
+    network, folder = grey
+    tile = folder / "qgcn.grey.onnx"
+    assert_joined_alike(tile, context_path(tile), network, [arrays(grid) for grid in [(4, 6), (1, 1), (18, 17)]])
+    last = [node.op_type for node in onnx.load(tile).graph.node if "predict.place" in node.output]
+    assert last == ["Conv"]
 
 
 @pytest.mark.slow
-def test_a_branch_may_begin_anew_beside_the_weights_of_a_graph(tmp_path: Path) -> None:
-    needs("onnxscript")
-    trained, network = scrambled(colour=False), Qgcn(replace(TINY, hidden=32), colour=False)
-    export_variant({"grey": trained}, "qgcn", tmp_path, "context")
+@pytest.mark.parametrize("full", [True, False])
+def test_the_colour_graphs_of_context_and_tile_do_what_the_network_does(
+    tmp_path: Path, colour: tuple[Qgcn, Path], full: bool
+) -> None:
+    (other, context), tile = colour, tmp_path / "tile.onnx"
+    network = Qgcn(replace(other.config, full_chroma=full), colour=True).eval()
+    network.load_state_dict(other.state_dict())
+    export(network, tile, colour=True, extra="context")
+    assert described(tile).full_chroma is full
+    grids = [((4, 6), (2, 3)), ((3, 2), (3, 1)), ((1, 1), (1, 1)), ((18, 17), (18, 17))]
+    assert_joined_alike(tile, context, network, [arrays(luma, chroma, chroma) for luma, chroma in grids])
+
+
+@pytest.mark.slow
+def test_weights_come_back_from_both_graphs(grey: tuple[Qgcn, Path], tmp_path: Path) -> None:
+    (trained, folder), network = grey, Qgcn(TINY, colour=False)
+    load_weights(network, folder / "qgcn.grey.onnx")
+    for ours, theirs in zip(network.state_dict().values(), trained.state_dict().values(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)  # what is large is kept as float16
+    alone = shutil.copy(folder / "qgcn.grey.onnx", tmp_path)
+    with pytest.raises(ModelCorrupt, match="global_branch"):
+        load_weights(network, Path(alone))
+
+
+@pytest.mark.slow
+def test_a_branch_may_begin_anew_beside_the_weights_of_a_graph(grey: tuple[Qgcn, Path]) -> None:
+    (trained, folder), network = grey, Qgcn(replace(TINY, hidden=32), colour=False)
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
-    load_weights(network, tmp_path / "qgcn.grey.onnx", ("global_branch.",))
+    load_weights(network, folder / "qgcn.grey.onnx", ("global_branch.",))
     for name, weight in network.state_dict().items():
         expected = before[name] if name.startswith("global_branch.") else trained.state_dict()[name]
         torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4)
