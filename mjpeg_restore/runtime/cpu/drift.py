@@ -39,6 +39,8 @@ _WHITE = 0.15
 bound makes up to that."""
 _REPEATED = 0.95
 """Share of a frame's blocks that equal the last frame's, above which it repeats that, but for a clock."""
+_MOST_BLOCKS = 2500
+"""About so many blocks are looked at for that."""
 _ADAPTATION = 0.5
 """Share of a frame in the sums that a correlation is computed from."""
 _HIDDEN = 0.05
@@ -64,7 +66,8 @@ class Drift:
         self._blocks, self._spread = blocks, spread
         self._innovations: deque[NDArray[np.int8]] = deque()
         """Of the last frames; the latest one's come first."""
-        self._frame: NDArray[np.int64] | None = None
+        self._some: NDArray[np.int64] | None = None
+        """Some blocks of the last frame."""
         self._sums: NDArray[np.floating] | None = None
         self._none = spread(np.zeros(blocks, np.float32))
 
@@ -81,8 +84,9 @@ class Drift:
             state: before the frame.
             lag: frames from the one to the other; see `lag_for`.
         """
-        last, self._frame = self._frame, np.ascontiguousarray(coefficients).view(np.int64)  # four at a time
-        if last is not None and np.mean((self._frame == last).all(axis=2)) > _REPEATED:
+        every = np.s_[:, :: -(-self._blocks[0] * self._blocks[1] // _MOST_BLOCKS)]
+        last, self._some = self._some, coefficients[every].copy().view(np.int64)  # four at a time
+        if last is not None and np.mean((self._some == last).all(axis=2)) > _REPEATED:
             return self._none
         while len(self._innovations) > lag:
             self._innovations.pop()
