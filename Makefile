@@ -44,10 +44,11 @@ $(VENV)/runtime: $(SOURCES)
 	$(BIN)/mjpeg-restore --version
 	touch $@
 
-# At once what the demo needs and the rest: the extensions are compiled by each installation.
+# At once what the demo needs and the rest: the extensions are compiled by each installation. Modules are compiled when
+# they are imported: pip would compile all of PyTorch's.
 $(VENV)/development: $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[demo,dev]'
+	$(PIP) --no-compile -e '.[demo,dev]'
 	$(BIN)/mjpeg-restore --version
 	touch $(VENV)/runtime $@
 
