@@ -105,7 +105,7 @@ setup(
     long_description=readme(),
     long_description_content_type="text/markdown",
     cmdclass={"build_ext": OptionalBuild},
-    options={"bdist_wheel": {"py_limited_api": "cp311"}, "build_ext": {"parallel": os.cpu_count()}},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}, "build_ext": {"parallel": str(os.cpu_count() or 1)}},
     ext_modules=[
         extension(READER, "-O2", **libjpeg()),
         extension(ENTROPY, "-O2"),
