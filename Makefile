@@ -44,11 +44,10 @@ $(VENV)/runtime: $(SOURCES)
 	$(BIN)/mjpeg-restore --version
 	touch $@
 
-# At once what the demo needs and the rest: the extensions are compiled by each installation. Modules are compiled when
-# they are imported: pip would compile all of PyTorch's.
+# At once what the demo needs and the rest: the extensions are compiled by each installation.
 $(VENV)/development: $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --no-compile -e '.[demo,dev]'
+	$(PIP) -e '.[demo,dev]'
 	$(BIN)/mjpeg-restore --version
 	touch $(VENV)/runtime $@
 
