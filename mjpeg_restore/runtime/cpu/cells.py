@@ -36,6 +36,11 @@ def blocks_of(cells: NDArray[np.bool_], grids: Sequence[tuple[int, int]]) -> lis
     return [np.ascontiguousarray(to_blocks(cells, side, grid)) for side, grid in zip(sides, grids, strict=True)]
 
 
+def some_of(grid: tuple[int, int], most: int) -> tuple[slice, slice]:
+    """An index of columns of a component's blocks, of which there are so many high and wide: about `most` blocks."""
+    return np.s_[:, :: -(-grid[0] * grid[1] // most)]
+
+
 def widened(blocks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Blocks and their eight neighbours."""
     rows = blocks.copy()

@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.runtime.cpu.cells import some_of
 from mjpeg_restore.runtime.cpu.state import ComponentState, innovate
 
 DRIFTING: Final = 0.2
@@ -84,8 +85,8 @@ class Drift:
             state: before the frame.
             lag: frames from the one to the other; see `lag_for`.
         """
-        every = np.s_[:, :: -(-self._blocks[0] * self._blocks[1] // _MOST_BLOCKS)]
-        last, self._some = self._some, coefficients[every].copy().view(np.int64)  # four at a time
+        some = coefficients[some_of(self._blocks, _MOST_BLOCKS)]
+        last, self._some = self._some, some.copy().view(np.int64)  # four at a time
         if last is not None and np.mean((self._some == last).all(axis=2)) > _REPEATED:
             return self._none
         while len(self._innovations) > lag:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.runtime.cpu.cells import some_of
 from mjpeg_restore.runtime.cpu.state import UNIT, ComponentState, dithered
 
 _LEVEL = 1024.0
@@ -76,7 +77,7 @@ def change_of_light(
         return Change(0.0, (0.0,) * (len(frame) - 1))
     brighter, tints, light = 0.0, list[float](), np.empty((0, 0), np.float32)
     for index, ((coefficients, table), state, variance) in enumerate(zip(frame, states, noise, strict=True)):
-        every = np.s_[:, :: -(-state.mean.shape[0] * state.mean.shape[1] // _MOST_BLOCKS)]
+        every = some_of(state.mean.shape[:2], _MOST_BLOCKS)
         mean, seen = _dc(state.mean[every], UNIT), _dc(coefficients[every], float(table[0]))
         if index == 0:
             light = mean + np.float32(_LEVEL)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mjpeg_restore.runtime.cpu.cells import some_of
 from mjpeg_restore.runtime.cpu.drift import lag_for
 from mjpeg_restore.runtime.cpu.history import FORGOTTEN
 from mjpeg_restore.runtime.cpu.state import LEAST, SEEN, SENSOR, UNIT, ComponentState, observation
@@ -102,7 +103,7 @@ def _is_quiet(
 ) -> bool:
     """Whether far fewer AC coefficients are in other cells than their means, or as far from these, as is usual. Where
     frames are as those before, that is as often the case as the means lie between two cells."""
-    every = np.s_[:, :: -(-agree.size // _BLOCKS)]
+    every = some_of(state.mean.shape[:2], _BLOCKS)
     some = agree[every]
     steps = _steps(state.mean[every][some], table)[:, 1:]
     away = np.abs(coefficients[every][some][:, 1:] - steps) - np.float32(0.5)
