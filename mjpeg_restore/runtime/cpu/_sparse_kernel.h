@@ -22,6 +22,7 @@
 #define MULTIPLY_ADD _mm512_fmadd_ps
 #define MULTIPLY_FROM _mm512_fnmadd_ps /* what is subtracted from the last one */
 #define NUMBER_OF _mm512_cvtepi32_ps
+#define TO_WHOLE _mm512_cvtps_epi32 /* to the nearest, ties to even */
 #define STORE_HALVES(to, number) _mm256_storeu_si256((__m256i *)(to), _mm512_cvtps_ph(number, _MM_FROUND_TO_NEAREST_INT))
 #else
 #define NUMBERS __m256
@@ -38,6 +39,7 @@
 #define MULTIPLY_ADD _mm256_fmadd_ps
 #define MULTIPLY_FROM _mm256_fnmadd_ps
 #define NUMBER_OF _mm256_cvtepi32_ps
+#define TO_WHOLE _mm256_cvtps_epi32
 #define STORE_HALVES(to, number) _mm_storeu_si128((__m128i *)(to), _mm256_cvtps_ph(number, _MM_FROUND_TO_NEAREST_INT))
 #endif
 
@@ -83,47 +85,78 @@ static void NAMED(narrow)(const Layer *l, Box box)
 #endif
 }
 
-/* Write numbers from 0 to 255 as bytes, to the nearest, ties to even */
-INLINE void NAMED(store_bytes)(uint8_t *to, NUMBERS number)
+/* A number as a byte: what is more than 255 becomes that, and what is less than 0 does so when it is packed */
+INLINE WHOLES NAMED(rounded)(const Layer *l, NUMBERS number)
+{
+  return TO_WHOLE(SMALLER(MULTIPLY_ADD(number, ALL(l->inverse), ALL(l->zero)), ALL(255.0f)));
+}
+
+/* Write bytes of one place */
+INLINE void NAMED(store_bytes)(uint8_t *to, WHOLES whole)
 {
 #if LANES == 16
-  _mm_storeu_si128((__m128i *)to, _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(number)));
+  _mm_storeu_si128((__m128i *)to, _mm512_cvtusepi32_epi8(_mm512_max_epi32(whole, ALL_WHOLE(0))));
 #else
-  __m256i whole = _mm256_cvtps_epi32(number);
   __m128i shorts = _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
   _mm_storel_epi64((__m128i *)to, _mm_packus_epi16(shorts, shorts));
 #endif
 }
 
-/* Make the outputs from `first` on of what was summed up at some places side by side, of which x is the first */
-INLINE void NAMED(finish)(const Layer *l, const int places, NUMBERS *sums, Py_ssize_t first, Py_ssize_t y, Py_ssize_t x)
+#if LANES == 16
+/* Write bytes of two groups side by side, of two places that are so far apart */
+INLINE void NAMED(store_pairs)(uint8_t *to, Py_ssize_t next, WHOLES one, WHOLES beside, WHOLES other, WHOLES beside_other)
 {
-  Py_ssize_t wide = l->spread * l->region.wide + 2 * BORDER, next = l->spread * l->outputs;
-  Py_ssize_t at = ((l->spread * y + l->row + BORDER) * wide + l->spread * x + l->column + BORDER) * l->outputs + first;
+  /* Both packs go by quarters of a vector: each ends up with four bytes of each of the four */
+  WHOLES four = _mm512_packus_epi16(_mm512_packs_epi32(one, beside), _mm512_packs_epi32(other, beside_other));
+  WHOLES order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 
-  if (l->rectify == 2)
-    EACH sums[p] = LARGER(sums[p], ALL(0.0f));
-  if (l->added)
-    EACH sums[p] = ADD(sums[p], LOAD(l->added + at + p * next));
-  if (l->also)
-    EACH sums[p] = ADD(sums[p], LOAD(l->also + at + p * next));
-  if (l->rectify == 1)
-    EACH sums[p] = LARGER(sums[p], ALL(0.0f));
-  if (l->sums)
-    EACH STORE(l->sums + at + p * next, sums[p]);
-  if (l->rounded) {
-    NUMBERS inverse = ALL(l->inverse), zero = ALL(l->zero);
-    EACH NAMED(store_bytes)(l->rounded + at + p * next,
-                            SMALLER(LARGER(MULTIPLY_ADD(sums[p], inverse, zero), ALL(0.0f)), ALL(255.0f)));
-  }
-  if (l->halves)
-    EACH STORE_HALVES(l->halves + (y * l->region.wide + x + p) * l->outputs + first, sums[p]);
+  four = _mm512_permutexvar_epi32(order, four);
+  _mm256_storeu_si256((__m256i *)to, _mm512_castsi512_si256(four));
+  _mm256_storeu_si256((__m256i *)(to + next), _mm512_extracti64x4_epi64(four, 1));
 }
+#endif
 
 /* The first output of a group: the last group ends with the last output */
 INLINE Py_ssize_t NAMED(first_of)(const Layer *l, Py_ssize_t group)
 {
   return (group + 1) * LANES < l->outputs ? group * LANES : l->outputs - LANES;
+}
+
+/* Make the outputs of a group, or of two, of what was summed up at some places side by side, of which x is the first */
+INLINE void NAMED(finish)(const Layer *l, const int groups, const int places, NUMBERS (*sums)[8], Py_ssize_t group,
+                          Py_ssize_t y, Py_ssize_t x)
+{
+  Py_ssize_t wide = l->spread * l->region.wide + 2 * BORDER, next = l->spread * l->outputs;
+  Py_ssize_t start = ((l->spread * y + l->row + BORDER) * wide + l->spread * x + l->column + BORDER) * l->outputs;
+
+  EACH_GROUP {
+    Py_ssize_t first = NAMED(first_of)(l, group + g), at = start + first;
+    if (l->rectify == 2)
+      EACH sums[g][p] = LARGER(sums[g][p], ALL(0.0f));
+    if (l->added)
+      EACH sums[g][p] = ADD(sums[g][p], LOAD(l->added + at + p * next));
+    if (l->also)
+      EACH sums[g][p] = ADD(sums[g][p], LOAD(l->also + at + p * next));
+    if (l->rectify == 1)
+      EACH sums[g][p] = LARGER(sums[g][p], ALL(0.0f));
+    if (l->sums)
+      EACH STORE(l->sums + at + p * next, sums[g][p]);
+    if (l->halves)
+      EACH STORE_HALVES(l->halves + (y * l->region.wide + x + p) * l->outputs + first, sums[g][p]);
+  }
+  if (l->rounded) {
+#if LANES == 16
+    if (groups == 2 && places % 2 == 0 && (group + 2) * LANES <= l->outputs) { /* side by side */
+      uint8_t *to = l->rounded + start + group * LANES;
+      _Pragma("GCC unroll 4") for (int p = 0; p < places; p += 2)
+        NAMED(store_pairs)(to + p * next, next, NAMED(rounded)(l, sums[0][p]), NAMED(rounded)(l, sums[1][p]),
+                           NAMED(rounded)(l, sums[0][p + 1]), NAMED(rounded)(l, sums[1][p + 1]));
+      return;
+    }
+#endif
+    EACH_GROUP EACH
+      NAMED(store_bytes)(l->rounded + start + NAMED(first_of)(l, group + g) + p * next, NAMED(rounded)(l, sums[g][p]));
+  }
 }
 
 /* One group of LANES channels, or two, of some places of a box side by side, of which x is the first */
@@ -185,7 +218,7 @@ INLINE void NAMED(group)(const Layer *l, const int groups, const int places, Py_
           }
         }
   }
-  EACH_GROUP NAMED(finish)(l, places, sums[g], NAMED(first_of)(l, group + g), y, x);
+  NAMED(finish)(l, groups, places, sums, group, y, x);
 }
 
 /* One group of channels, or two, of a row of a box */
@@ -251,4 +284,5 @@ static void NAMED(convolve)(const Layer *l, Box box)
 #undef MULTIPLY_ADD
 #undef MULTIPLY_FROM
 #undef NUMBER_OF
+#undef TO_WHOLE
 #undef STORE_HALVES

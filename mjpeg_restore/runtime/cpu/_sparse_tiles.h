@@ -141,35 +141,39 @@ INLINE void multiply(const Layer *l, const int bytes, const int places, const in
   }
 }
 
-/* Make some places' outputs of a group of their sums */
-INLINE void finish_places(const Layer *l, const int places, const int32_t *from, Py_ssize_t first, Py_ssize_t y, Py_ssize_t x)
+/* Make some places' outputs of a group, or of two, of their sums */
+INLINE void finish_places(const Layer *l, const int bytes, const int groups, const int places, const int32_t *from,
+                          Py_ssize_t group, Py_ssize_t y, Py_ssize_t x)
 {
-  NUMBERS sums[8], bias = LOAD(l->bias + first);
+  NUMBERS sums[2][8];
 
-  if (l->bytes) {
-    NUMBERS scale = LOAD(l->scale + first);
-    EACH sums[p] = MULTIPLY_ADD(NUMBER_OF(LOAD_WHOLE(from + p * SIDE)), scale, bias);
-  } else
-    EACH sums[p] = ADD(LOAD((const float *)from + p * SIDE), bias);
-  NAMED(finish)(l, places, sums, first, y, x);
+  EACH_GROUP {
+    Py_ssize_t first = NAMED(first_of)(l, group + g);
+    const int32_t *whole = from + g * SIDE * SIDE;
+    NUMBERS bias = LOAD(l->bias + first);
+    if (bytes) {
+      NUMBERS scale = LOAD(l->scale + first);
+      EACH sums[g][p] = MULTIPLY_ADD(NUMBER_OF(LOAD_WHOLE(whole + p * SIDE)), scale, bias);
+    } else
+      EACH sums[g][p] = ADD(LOAD((const float *)whole + p * SIDE), bias);
+  }
+  NAMED(finish)(l, groups, places, sums, group, y, x);
 }
 
 /* Compute a row of a box, of one group of outputs, or two */
 INLINE void compute(const Layer *l, const int bytes, const int groups, Py_ssize_t group, Taps taps, Box box, Py_ssize_t y)
 {
   int32_t sums[4][SIDE * SIDE] __attribute__((aligned(64)));
+  Py_ssize_t p = 0;
 
   if (box.wide > SIDE)
     multiply(l, bytes, MOST_WIDE, groups, group, taps, sums);
   else
     multiply(l, bytes, SIDE, groups, group, taps, sums);
-  for (int g = 0; g < groups; g++) {
-    Py_ssize_t p = 0, first = NAMED(first_of)(l, group + g);
-    for (; p + 8 <= box.wide; p += 8)
-      finish_places(l, 8, sums[p / SIDE * 2 + g] + p % SIDE * SIDE, first, y, box.x + p);
-    for (; p < box.wide; p++)
-      finish_places(l, 1, sums[p / SIDE * 2 + g] + p % SIDE * SIDE, first, y, box.x + p);
-  }
+  for (; p + 8 <= box.wide; p += 8)
+    finish_places(l, bytes, groups, 8, sums[p / SIDE * 2] + p % SIDE * SIDE, group, y, box.x + p);
+  for (; p < box.wide; p++)
+    finish_places(l, bytes, groups, 1, sums[p / SIDE * 2] + p % SIDE * SIDE, group, y, box.x + p);
 }
 
 INLINE void compute_box(const Layer *l, const int bytes, Box box)

@@ -73,9 +73,9 @@ INLINE void NAMED(multiply_squares)(const Layer *l, const int groups, const int 
 }
 
 /* Make the outputs of a group, of some squares side by side, of what was multiplied */
-static void NAMED(leave_squares)(const Layer *l, Py_ssize_t squares, const float *sums, Py_ssize_t first, Py_ssize_t y, Py_ssize_t x)
+static void NAMED(leave_squares)(const Layer *l, Py_ssize_t squares, const float *sums, Py_ssize_t group, Py_ssize_t y, Py_ssize_t x)
 {
-  NUMBERS bias = LOAD(l->bias + first);
+  NUMBERS bias = LOAD(l->bias + NAMED(first_of)(l, group));
 
   for (Py_ssize_t square = 0; square < squares; square++) {
     NUMBERS half[POINTS][SQUARE];
@@ -85,7 +85,7 @@ static void NAMED(leave_squares)(const Layer *l, Py_ssize_t squares, const float
         numbers[column] = LOAD(sums + ((row * POINTS + column) * MOST_SQUARES + square) * LANES);
       NAMED(transform_output)(numbers, 1, half[row]);
     }
-    NUMBERS whole[SQUARE][SQUARE];
+    NUMBERS whole[SQUARE][8];
     for (int column = 0; column < SQUARE; column++) {
       NUMBERS numbers[SQUARE];
       NAMED(transform_output)(&half[0][column], SQUARE, numbers);
@@ -93,7 +93,7 @@ static void NAMED(leave_squares)(const Layer *l, Py_ssize_t squares, const float
         whole[row][column] = ADD(numbers[row], bias);
     }
     for (int row = 0; row < SQUARE; row++)
-      NAMED(finish)(l, SQUARE, whole[row], first, y + row, x + SQUARE * square);
+      NAMED(finish)(l, 1, SQUARE, &whole[row], group, y + row, x + SQUARE * square);
   }
 }
 
@@ -113,7 +113,7 @@ INLINE void NAMED(squares)(const Layer *l, const int groups, Py_ssize_t group, P
   if (at < squares)
     NAMED(multiply_squares)(l, groups, 1, group, at);
   for (int g = 0; g < groups; g++)
-    NAMED(leave_squares)(l, squares, sums + g * POINTS * POINTS * MOST_SQUARES * LANES, NAMED(first_of)(l, group + g), y, x);
+    NAMED(leave_squares)(l, squares, sums + g * POINTS * POINTS * MOST_SQUARES * LANES, group + g, y, x);
 }
 
 static void NAMED(convolve_squares)(const Layer *l, Box box)

@@ -3,6 +3,7 @@
 #define HALF_BITS NAMED(HalfBits)
 typedef uint16_t HALF_BITS __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 #define BYTES NAMED(Bytes)
+#define KNOWN NAMED(Known)
 typedef int8_t BYTES __attribute__((vector_size(LANES), aligned(1), may_alias));
 
 /* Float16 to float32; what is infinite, or no number, becomes some finite one */
@@ -76,8 +77,13 @@ static inline Lanes NAMED(load)(const int16_t *from)
 /* To sixteenths of a grey level, to the nearest; `dither`, in sixteenths, is added before */
 static inline void NAMED(store_sixteenths)(Lanes value, Lanes dither, int16_t *out)
 {
+#if LANES == 16 /* what is less than any int32, or no number, becomes the least of these, and then the least int16 */
+  __m512 limited = _mm512_min_ps((__m512)(value * 16.0f + dither), _mm512_set1_ps(32767.0f));
+  _mm256_storeu_si256((__m256i_u *)out, _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(limited)));
+#else
   Whole whole = (Whole)(NAMED(clamp)(value * 16.0f + dither, -32768.0f, 32767.0f) + 0x1.8p23f) - 0x4b400000;
   *(Short *)out = __builtin_convertvector(whole, Short);
+#endif
 }
 
 #define AT(array) (*(const Lanes *)((array) + i))
@@ -290,15 +296,19 @@ static void NAMED(enter)(const State *s)
   }
 }
 
-/* Whether one of the lanes is true */
-static inline int NAMED(any)(Whole lanes)
+/* Whether one of the lanes is more than that of another vector, or one of a second pair is */
+static inline int NAMED(any_more)(Lanes one, Lanes limit, Lanes other, Lanes other_limit)
 {
 #if LANES == 16
-  return _mm512_test_epi32_mask((__m512i)lanes, (__m512i)lanes) != 0;
-#elif LANES == 8
+  __mmask16 first = _mm512_cmp_ps_mask((__m512)one, (__m512)limit, _CMP_GT_OQ);
+  return (first | _mm512_cmp_ps_mask((__m512)other, (__m512)other_limit, _CMP_GT_OQ)) != 0;
+#else
+  Whole lanes = (one > limit) | (other > other_limit);
+#if LANES == 8
   return !_mm256_testz_si256((__m256i)lanes, (__m256i)lanes);
 #else
   return (lanes[0] | lanes[1] | lanes[2] | lanes[3]) != 0;
+#endif
 #endif
 }
 
@@ -315,14 +325,40 @@ static inline Lanes NAMED(outside)(const State *s, size_t i, Lanes away)
   return bent * bent * AT(s->curve) + (beyond - bent);
 }
 
-/* What is kept of a coefficient, which moves to what the frame's cell and the noise make likely: both in steps */
-static inline Lanes NAMED(likelier)(const State *s, size_t i, Lanes kept, Lanes number, Lanes evidence)
+/* What is known of a coefficient: its evidence, the inverse of that, and how far on its way a frame moves what is kept */
+typedef struct {
+  Lanes evidence, inverse, gain;
+} KNOWN;
+
+/* A division takes as long as thirty other operations: so there is one for both quotients */
+static inline KNOWN NAMED(known)(const State *s, size_t i, const uint16_t *evidence)
 {
-  Lanes away = kept - number, gain;
-  if (!NAMED(any)(NAMED(size)(away) > AT(s->certain)))
+  Lanes known = NAMED(larger)(NAMED(widen)(evidence + i), (Lanes){0} + 0x1p-24f); /* the least float16 */
+  Lanes doubt = 1.0f + AT(s->doubt) * known, quotient = 1.0f / (known * doubt);
+  return (KNOWN){known, doubt * quotient, known * quotient};
+}
+
+/* What is kept of a coefficient, which moves to what the frame's cell and the noise make likely: both in steps */
+static inline Lanes NAMED(likelier)(const State *s, size_t i, Lanes kept, Lanes number, Lanes gain)
+{
+  Lanes away = kept - number;
+  if (!NAMED(any_more)(NAMED(size)(away), AT(s->certain), away, away))
     return kept;
-  gain = 1.0f / (1.0f + AT(s->doubt) * evidence);
   return kept + gain * (NAMED(outside)(s, i, -away) - NAMED(outside)(s, i, away));
+}
+
+/* To the power of -1/4, of what is more than 0 */
+static inline Lanes NAMED(fourth_root)(Lanes value)
+{
+#if LANES == 16
+  __m512 root = _mm512_rsqrt14_ps((__m512)value);
+  return (Lanes)_mm512_mul_ps(root, _mm512_rsqrt14_ps(root));
+#else
+  Lanes root = (Lanes)(0x4f58cae5 - ((Whole)value >> 2)); /* a guess, and two of Newton's steps */
+  for (int k = 0; k < 2; k++)
+    root *= 1.25f - 0.25f * value * (root * root) * (root * root);
+  return root;
+#endif
 }
 
 /* The number that has this mean over frames when it is rounded, with the noise: both in steps */
@@ -330,23 +366,20 @@ static inline Lanes NAMED(unrounded)(const State *s, size_t i, Lanes mean)
 {
   Lanes bound = ((mean - 0.5f + 0x1.8p23f) - 0x1.8p23f) + 0.5f, beyond = mean - bound;
   Lanes chance = NAMED(larger)(1.0f - 4.0f * beyond * beyond, (Lanes){0} + 0x1p-20f); /* 4 p (1 - p) */
-  Lanes root = (Lanes)(0x4f58cae5 - ((Whole)chance >> 2)); /* to the power of -1/4: a guess, and two of Newton's steps */
-  for (int k = 0; k < 2; k++)
-    root *= 1.25f - 0.25f * chance * (root * root) * (root * root);
-  return bound + NAMED(clamp)(AT(s->scatter) * beyond * root, -0.5f, 0.5f);
+  return bound + NAMED(clamp)(AT(s->scatter) * beyond * NAMED(fourth_root)(chance), -0.5f, 0.5f);
 }
 
 /* Whether the mean tells more of what is kept than that all frames were in this cell, and it far from the bounds */
 static inline int NAMED(tells)(const State *s, size_t i, Lanes kept, Lanes number, Lanes mean, Lanes evidence)
 {
-  Whole near = NAMED(size)(kept - number) > AT(s->calm), moved = NAMED(size)(mean - number) * evidence > 0.5f * AT(s->free);
-  return s->mean_tells && NAMED(any)(near | moved);
+  return s->mean_tells && NAMED(any_more)(NAMED(size)(kept - number), AT(s->calm), NAMED(size)(mean - number) * evidence,
+                                          0.5f * AT(s->free));
 }
 
 /* What is kept of a coefficient, moved to the numbers that have the mean which its frames have: all in steps */
-static inline Lanes NAMED(told)(const State *s, size_t i, Lanes kept, Lanes mean, Lanes evidence)
+static inline Lanes NAMED(told)(const State *s, size_t i, Lanes kept, Lanes mean, Lanes inverse)
 {
-  Lanes free = NAMED(smaller)(AT(s->free) / evidence, (Lanes){0} + 1.0f);
+  Lanes free = NAMED(smaller)(AT(s->free) * inverse, (Lanes){0} + 1.0f);
   return NAMED(larger)(NAMED(smaller)(kept, NAMED(unrounded)(s, i, mean + free)), NAMED(unrounded)(s, i, mean - free));
 }
 
@@ -378,16 +411,17 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes level = NAMED(load)(mean + i) * (1.0f / 16) * AT(s->inverse);
         Lanes restored = NAMED(load)(mean_before + i) + NAMED(load)(correction + i);
         Lanes before = (restored - NAMED(load)(mean + i)) * (1.0f / 16) * AT(s->inverse);
-        Lanes mixed = NAMED(within)(*place, level, number, AT(s->room)), known = NAMED(widen)(evidence + i), kept;
-        Lanes past = NAMED(share)(held, i, known), squared = past * past, fourth = squared * squared; /* as in `state.py` */
-        Lanes by_mean = {0};
+        KNOWN known = NAMED(known)(s, i, evidence);
+        Lanes mixed = NAMED(within)(*place, level, number, AT(s->room)), by_mean = {0}, kept;
+        Lanes past = NAMED(share)(held, i, known.evidence), squared = past * past; /* as in `state.py` */
+        Lanes fourth = squared * squared;
         if (s->mean_tells)
           by_mean = fourth * fourth;
-        if (NAMED(any)(past > 0.0f) && NAMED(tells)(s, i, level + mixed, number, level, known))
-          mixed += by_mean * (NAMED(told)(s, i, level + mixed, level, known) - level - mixed);
+        if (NAMED(any_more)(past, (Lanes){0}, past, past) && NAMED(tells)(s, i, level + mixed, number, level, known.evidence))
+          mixed += by_mean * (NAMED(told)(s, i, level + mixed, level, known.inverse) - level - mixed);
         mixed += squared * fourth * AT(s->lasting) * (before - mixed);
         kept = level + mixed;
-        kept += (1.0f - by_mean) * (NAMED(likelier)(s, i, kept, number, known) - kept);
+        kept += (1.0f - by_mean) * (NAMED(likelier)(s, i, kept, number, known.gain) - kept);
         NAMED(store_sixteenths)((kept - level) * AT(s->table), (Lanes){0}, correction + i);
         *place = (level + NAMED(within)(mixed, level, number, (Lanes){0} + c->cell)) * AT(s->table);
       }
@@ -427,11 +461,12 @@ static void NAMED(restore_still)(const State *s)
       continue;
     EACH {
       Lanes unit = (1.0f / 16) * AT(s->inverse), number = NAMED(load)(k + i), level = NAMED(load)(mean + i) * unit;
-      Lanes before = (NAMED(load)(mean_before + i) + NAMED(load)(correction + i)) * unit, known = NAMED(widen)(evidence + i);
-      Lanes kept = NAMED(likelier)(s, i, before, number, known);
-      if (NAMED(tells)(s, i, before, number, level, known)) {
-        Lanes past = NAMED(share)(s->observation, i, known), fourth = past * past * past * past;
-        kept += fourth * fourth * (NAMED(told)(s, i, before, level, known) - kept); /* as in `restore` */
+      Lanes before = (NAMED(load)(mean_before + i) + NAMED(load)(correction + i)) * unit;
+      KNOWN known = NAMED(known)(s, i, evidence);
+      Lanes kept = NAMED(likelier)(s, i, before, number, known.gain);
+      if (NAMED(tells)(s, i, before, number, level, known.evidence)) {
+        Lanes past = NAMED(clamp)(1.0f - AT(s->observation) * known.inverse, 0.0f, 1.0f), fourth = past * past * past * past;
+        kept += fourth * fourth * (NAMED(told)(s, i, before, level, known.inverse) - kept); /* as in `restore` */
       }
       NAMED(store_sixteenths)((kept - level) * AT(s->table), AT(s->dither), correction + i);
       *(Lanes *)(levels + i) = (number + NAMED(clamp)(kept - number, -s->cell, s->cell)) * AT(s->table);
@@ -538,4 +573,5 @@ static void NAMED(innovate)(const State *s)
 #undef AT_WHOLE
 #undef EACH
 #undef BYTES
+#undef KNOWN
 #undef HALF_BITS
