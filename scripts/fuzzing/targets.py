@@ -246,6 +246,11 @@ def state(data: bytes) -> None:
     with suppress(ValueError):
         known, wanted = (some(np.int16), some(np.float16), some(np.int16)), some(np.uint8, blocks)
         native.stray(*frame(), *known, wanted, some(np.float32, blocks), *last)
+    with suppress(ValueError):
+        native.doubt(some(np.float16), some(np.float32, blocks), some(np.float16), *last)
+    with suppress(ValueError):
+        known = some(np.int16), some(np.int16), some(np.float32, blocks), some(np.int16)
+        native.brighten(*known, *last, number, 0.03, 1.0, number, number)
     groups, group = rng.choice((0, 1, 1, 2, 4, 5, -1, 1 << 62)), rng.choice((0, 0, 1, 3, -1, 1 << 62))
     places = (high + 2) * (wide + 2) * groups if 0 < high * wide < 100 and high > 0 and 0 < groups < 5 else 1
     with suppress(ValueError):

@@ -1,7 +1,7 @@
 /* What a camera's stream remembers of its blocks; see `state.py`.
  *
- * Twelve functions, each for one component.  `compare` tells which blocks agree with their state; `take_still` puts them
- * into it, and `restore_still` makes their samples.  For all others `observe` and `sense` compute what a gate sees, and
+ * Fourteen functions, each for one component.  `brighten` brings means into a frame's light, `compare` tells which blocks
+ * agree with their state, and of what is doubted `doubt` leaves a share; `take_still` puts what agrees into the state, and `restore_still` makes their samples.  For all others `observe` and `sense` compute what a gate sees, and
  * `take` and `take_judged` apply its result; `enter` computes what the network sees, and `restore` makes samples of its
  * output.  `believed` tells how much of its past a block has kept, and `innovate` what successive frames tell beyond it.
  * All release the GIL.  The only globals are constants, and what is known of the CPU.
@@ -53,6 +53,7 @@ typedef struct {
   const float *own;               /* [SIDE, SIDE]: what a coefficient's deviation counts against its past */
   float sample_scale, left_scale;
   uint8_t *plane;                 /* [SIDE * high, SIDE * wide] */
+  const float *held;              /* [high, wide]: share of the evidence that holds */
   const uint8_t *wanted;          /* [high, wide], and so are the next five: 0 for blocks to leave alone */
   float *distance, *spread, *count, *of_means, *common, *energy;
   int16_t *seen;                  /* [high, wide, SIDE, SIDE]: means, in the units of memory */
@@ -612,7 +613,64 @@ static PyObject *believed(PyObject *module, PyObject *arguments)
   return Py_NewRef(Py_None);
 }
 
+PyDoc_STRVAR(doubt_doc,
+"doubt(evidence, held, evidence_after, high, wide, lanes, /)\n--\n\n"
+"Fill evidence_after, float16 [high, wide, 64], with the share of the evidence that held, float32 [high, wide], says; see\n"
+"`state.py`.");
+
+static PyObject *doubt(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {EVIDENCE(0), {"held", 1, 4, 0, 0}, {"evidence_after", BLOCK, 2, 1, 0}};
+  Arguments a;
+  State s = {0};
+
+  (void)module;
+  if (!are(arguments, 6, "doubt") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  s.evidence = a.buffers[0].buf, s.held = a.buffers[1].buf, s.evidence_after = a.buffers[2].buf;
+  s.high = a.high, s.wide = a.wide;
+  RUN(doubt, &s)
+  release(&a);
+  return Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(brighten_doc,
+"brighten(coefficients, mean, light, mean_after, high, wide, lanes, brighter, share, step, reach, unknown, /)\n--\n\n"
+"Fill mean_after, int16 [high, wide, 64], with means of which the DC coefficients are in another light.  light: grey\n"
+"levels, float32 [high, wide]; see `light.py`.");
+
+static PyObject *brighten(PyObject *module, PyObject *arguments)
+{
+  static const Wanted wanted[] = {COEFFICIENTS, MEAN(0), {"light", 1, 4, 0, 0}, {"mean_after", BLOCK, 2, 1, 0}};
+  Arguments a;
+  float numbers[5];
+
+  (void)module;
+  if (!are(arguments, 12, "brighten") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+    return NULL;
+  for (int i = 0; i < COUNT(numbers); i++)
+    numbers[i] = (float)number(arguments, 7 + i);
+  if (!PyErr_Occurred()) {
+    Py_BEGIN_ALLOW_THREADS
+    const int16_t *k = a.buffers[0].buf, *mean = a.buffers[1].buf;
+    const float *light = a.buffers[2].buf;
+    int16_t *after = a.buffers[3].buf;
+    float brighter = numbers[0], share = numbers[1], step = numbers[2], reach = numbers[3], unknown = numbers[4];
+    for (size_t block = 0; block < a.high * a.wide; block++, k += BLOCK, mean += BLOCK, after += BLOCK) {
+      float before = mean[0] / 16.0f, more = brighter * before + share * light[block], away = k[0] * step - before;
+      memcpy(after, mean, BLOCK * sizeof *mean);
+      if (!(fabsf(away) < reach && fabsf(away - more) >= reach + unknown)) /* or else it does not take part */
+        after[0] = (int16_t)rintf(fminf(fmaxf(mean[0] + more * 16, INT16_MIN), INT16_MAX));
+    }
+    Py_END_ALLOW_THREADS
+  }
+  release(&a);
+  return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
 static PyMethodDef methods[] = {
+  {"brighten", brighten, METH_VARARGS, brighten_doc},
+  {"doubt", doubt, METH_VARARGS, doubt_doc},
   {"sense", sense, METH_VARARGS, sense_doc},
   {"take_judged", take_judged, METH_VARARGS, take_judged_doc},
   {"believed", believed, METH_VARARGS, believed_doc},

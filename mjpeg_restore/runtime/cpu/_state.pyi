@@ -200,3 +200,27 @@ def take_judged(
     group: int,
     /,
 ) -> None: ...
+def doubt(
+    evidence: NDArray[np.float16],
+    held: NDArray[np.float32],
+    evidence_after: NDArray[np.float16],
+    high: int,
+    wide: int,
+    lanes: int,
+    /,
+) -> None: ...
+def brighten(
+    coefficients: NDArray[np.int16],
+    mean: NDArray[np.int16],
+    light: NDArray[np.float32],
+    mean_after: NDArray[np.int16],
+    high: int,
+    wide: int,
+    lanes: int,
+    brighter: float,
+    share: float,
+    step: float,
+    reach: float,
+    unknown: float,
+    /,
+) -> None: ...

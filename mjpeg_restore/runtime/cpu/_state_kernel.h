@@ -233,6 +233,18 @@ static void NAMED(take_judged)(const State *s)
   }
 }
 
+/* Leave a share of the evidence of each block */
+static void NAMED(doubt)(const State *s)
+{
+  for (size_t block = 0; block < s->high * s->wide; block++) {
+    size_t at = block * SIDE * SIDE;
+    if (s->held[block] >= 1.0f)
+      memcpy(s->evidence_after + at, s->evidence + at, SIDE * SIDE * sizeof *s->evidence);
+    else
+      EACH NAMED(narrow)(NAMED(widen)(s->evidence + at + i) * s->held[block], s->evidence_after + at + i);
+  }
+}
+
 /* Evidence of one frame, as a float16 holds it: so where there is no past, its share in the mean is nothing */
 static inline void NAMED(hold)(const State *s, float *held)
 {

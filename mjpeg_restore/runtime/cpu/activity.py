@@ -213,7 +213,9 @@ class Activity:
         far = np.zeros(self._frames.shape, np.bool_)
         for limits, side in zip(self._limits, self._sides, strict=True):
             far |= to_cells(limits.far, side, self._frames.shape)
-        together = 9 * around(np.pad(disagree, 1).astype(np.float32))[1:-1, 1:-1]
+        bordered = np.zeros((disagree.shape[0] + 2, disagree.shape[1] + 2), np.float32)
+        bordered[1:-1, 1:-1] = disagree
+        together = 9 * around(bordered)[1:-1, 1:-1]
         confirmed = disagree & (far | widened(before) | (together > _FEW + 0.5))
         confirmed = disagree & widened(confirmed)
         return confirmed if _share(disagree & ~confirmed) < _CHANCE else disagree

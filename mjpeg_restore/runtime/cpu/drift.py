@@ -105,7 +105,7 @@ class Drift:
 
 def lowest_step(table: NDArray[np.uint16]) -> int:
     """The larger step of the two lowest AC coefficients: what moves slowly shows in these first."""
-    return int(table[[1, 8]].max())
+    return int(max(table[1], table[8]))
 
 
 def lag_for(table: NDArray[np.uint16]) -> int:

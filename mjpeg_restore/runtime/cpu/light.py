@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjpeg_restore.runtime.cpu.cells import some_of
-from mjpeg_restore.runtime.cpu.state import UNIT, ComponentState, dithered
+from mjpeg_restore.runtime.cpu.projection import as_native
+from mjpeg_restore.runtime.cpu.state import LANES, UNIT, ComponentState, dithered, native
 
 _LEVEL = 1024.0
 """Light of a block of luma is its DC coefficient and this, grey levels: JPEG shifts samples by 128. Where black is 16,
@@ -110,15 +111,14 @@ def brightened(
         if not (share or change.brighter):
             found.append(state)
             continue
-        before, seen = _dc(state.mean, UNIT), _dc(coefficients, float(table[0]))
-        more = np.float32(change.brighter) * before
-        if share:
-            light = _around(states[0].mean, before.shape) if index else np.float32(_LEVEL)
-            more += np.float32(share) * light
-        reach, unknown = _reach(table, variance), _unknown(table, variance)
-        stays = (np.abs(seen - before) < reach) & (np.abs(seen - before - more) >= reach + unknown)
-        mean = state.mean.copy()
-        _add(mean, np.where(stays, np.float32(0), more))
+        high, wide, _ = state.mean.shape
+        light, mean = np.full((high, wide), _LEVEL, np.float32), np.empty_like(state.mean)
+        if share and index:
+            light = _around(states[0].mean, state.mean.shape)
+        known = as_native(coefficients, np.int16), state.mean, light, mean
+        numbers = float(table[0]), _reach(table, variance), _unknown(table, variance)
+        assert native is not None
+        native.brighten(*known, high, wide, LANES, change.brighter, share, *numbers)
         found.append(ComponentState(mean, state.evidence, state.correction))
     return found
 

@@ -2,7 +2,8 @@
 
 The state of a component is its `ComponentState`. The native extension behind this module
 
-1. compares a frame with it (`compare`), it with what it was (`stray`), and successive frames (`innovate`);
+1. compares a frame with it (`compare`), it with what it was (`stray`), and successive frames (`innovate`); it brings it
+   into a frame's light (`light.brightened`), and leaves a share of what is doubted (`doubted`);
 2. takes blocks that agree into it (`take_still`), and all others as far as the gate believes the past: for a gate in a
    runtime `observe` computes what enters, and `take` applies the result; for the native one `sense` and `take_judged`;
 3. restores blocks that are as they were as they were restored before, within the frame's cell (`restore_still`), and
@@ -64,6 +65,7 @@ SURE: Final = 3.0
 UNKNOWN: Final = 1e30
 """Distance of a block from a state that there is not."""
 
+_LEAST_POWER = -600.0
 HARMONICS: Final = range(1, 9)
 """Of the quantiser's error. Those left out have 7 % of its variance without noise, and less than 0.1 % where the
 noise's deviation is a thirtieth of a step or more."""
@@ -147,16 +149,22 @@ def systematic(table: NDArray[np.uint16], noise: float) -> NDArray[np.float64]:
         noise: s^2, grey levels^2.
     """
     steps, orders = table.astype(np.float64) ** 2, np.array(HARMONICS)[:, np.newaxis] ** 2
-    return np.sum(steps / (2 * np.pi**2 * orders) * np.exp(-4 * np.pi**2 * orders * noise / steps), axis=0)
+    # Powers below the least one that is a normal number would take a CPU ten times as long, and are nothing.
+    powers = np.maximum(-4 * np.pi**2 * orders * noise / steps, _LEAST_POWER)
+    return np.sum(steps / (2 * np.pi**2 * orders) * np.exp(powers), axis=0)
 
 
 def doubted(
-    state: ComponentState, share: NDArray[np.floating], memory: NDArray[np.float16] | None = None
+    state: ComponentState,
+    share: NDArray[np.floating],
+    memory: NDArray[np.float16] | None = None,
+    *,
+    lanes: int = LANES,
 ) -> ComponentState:
     """A state of whose evidence only a share holds, 0..1, `[blocks_high, blocks_wide]`; in this memory, if there is."""
-    evidence, less = np.empty_like(state.evidence) if memory is None else memory, share < 1
-    np.copyto(evidence, state.evidence)
-    evidence[less] *= share[less, np.newaxis].astype(np.float16)
+    evidence = np.empty_like(state.evidence) if memory is None else memory
+    assert native is not None
+    native.doubt(state.evidence, np.ascontiguousarray(share, np.float32), evidence, *share.shape, lanes)
     return ComponentState(state.mean, evidence, state.correction)
 
 

@@ -62,7 +62,7 @@ TINY = 2.0**-25
 @pytest.fixture(params=[16, 8, 4], autouse=True)
 def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run each test with AVX-512, if the CPU has it, with AVX2, and without."""
-    for function in (compare, stray, innovate, observe, take, enter, restore, take_still, restore_still):
+    for function in (compare, stray, innovate, doubted, observe, take, enter, restore, take_still, restore_still):
         assert function.__kwdefaults__
         monkeypatch.setitem(function.__kwdefaults__, "lanes", request.param)
 
@@ -953,6 +953,11 @@ def arguments(function: str) -> dict[str, Any]:
     }
     samples: Any = np.empty((16, 24), np.float32)
     match function:
+        case "doubt":
+            given = {"evidence": state.evidence, "held": np.ones((2, 3), np.float32), "evidence_after": halves(*size)}
+        case "brighten":
+            given = {"coefficients": coefficients, "mean": state.mean, "light": np.ones((2, 3), np.float32)}
+            given |= {"mean_after": state.mean.copy()}
         case "observe":
             given |= {"evidence": state.evidence, "deviation": halves(*size), "share": halves(*size)}
         case "take":
@@ -997,6 +1002,8 @@ NUMBERS_AFTER = {
     "compare": (1.0,),
     "stray": (),
     "innovate": (),
+    "doubt": (),
+    "brighten": (0.1, 0.1, 1.0, 1.0, 1.0),
 }
 """What each function takes after buffers, size and lanes."""
 BUFFERS = [(function, name) for function in NUMBERS_AFTER for name in arguments(function)]
@@ -1010,6 +1017,8 @@ WRITTEN = {
     "compare": [*Compared._fields],
     "stray": ["seen", "distance"],
     "innovate": ["innovations", "products"],
+    "doubt": ["evidence_after"],
+    "brighten": ["mean_after"],
 }
 
 
@@ -1131,7 +1140,7 @@ def test_misaligned_memory_is_refused(function: str, wrong: str) -> None:
 def test_arguments_of_another_kind_are_refused(function: str) -> None:
     given = {name: bytearray(array.tobytes()) for name, array in arguments(function).items()}
     with pytest.raises(TypeError, match=f"^{function} takes [0-9]+ arguments, not 1$"):
-        getattr(native, function)(given["table"])
+        getattr(native, function)(next(iter(given.values())))
     for size in ((2.0, 3), (2, "3"), (None, 3)):
         with pytest.raises(TypeError):
             call(function, given, size=size)
