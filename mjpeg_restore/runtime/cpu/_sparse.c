@@ -94,6 +94,13 @@ static void find_reach(const Region *r, Py_ssize_t y, Py_ssize_t *first, Py_ssiz
     *behind = r->cells_high;
 }
 
+/* Add cells that are wanted: many at a time, as both are known to lie apart */
+static void add_row(uint8_t *restrict any, const uint8_t *restrict cells, Py_ssize_t count)
+{
+  for (Py_ssize_t x = 0; x < count; x++)
+    any[x] |= cells[x];
+}
+
 /* Look which cells a row of places is in reach of */
 static void begin_row(Region *r, Py_ssize_t y)
 {
@@ -105,8 +112,16 @@ static void begin_row(Region *r, Py_ssize_t y)
   r->first = first, r->behind = behind;
   memset(r->any, 0, (size_t)r->cells_wide);
   for (Py_ssize_t row = first; row < behind; row++)
-    for (Py_ssize_t x = 0; x < r->cells_wide; x++)
-      r->any[x] |= r->cells[row * r->cells_wide + x];
+    add_row(r->any, r->cells + row * r->cells_wide, r->cells_wide);
+}
+
+/* Whether a row of places is in reach of the same rows of cells as that which was begun */
+static int is_alike(const Region *r, Py_ssize_t y)
+{
+  Py_ssize_t first, behind;
+
+  find_reach(r, y, &first, &behind);
+  return first == r->first && behind == r->behind;
 }
 
 /* The next places of the row without a gap, from `*begin` up to but without `*end`; 0 if there are no more.  `*cell` is 0
@@ -240,13 +255,11 @@ static void convolve_rows(Layer *l, void (*convolve)(const Layer *, Box), Py_ssi
   Box box = {.y = first_row};
 
   for (; box.y < behind_row; box.y += box.high) {
-    Py_ssize_t cell = 0, end, first, behind;
+    Py_ssize_t cell = 0, end;
     begin_row(&l->region, box.y);
-    for (box.high = 1; box.high < MOST_HIGH && box.y + box.high < behind_row; box.high++) {
-      find_reach(&l->region, box.y + box.high, &first, &behind);
-      if (first != l->region.first || behind != l->region.behind)
+    for (box.high = 1; box.high < MOST_HIGH && box.y + box.high < behind_row; box.high++)
+      if (!is_alike(&l->region, box.y + box.high))
         break;
-    }
     while (next_span(&l->region, &cell, &box.x, &end))
       for (; box.x < end; box.x += box.wide) {
         box.wide = end - box.x < MOST_WIDE ? end - box.x : MOST_WIDE;
@@ -588,23 +601,33 @@ PyDoc_STRVAR(fill_doc,
 "Set all bytes of the places next to a region in a buffer [high + 2, wide + 2, size] to one value; see `sparse.py`.\n\n"
 "Raises ValueError if the sizes do not go together.");
 
+/* Set bytes of some lines */
+static void fill_lines(uint8_t *to, Py_ssize_t lines, Py_ssize_t line, int byte, Py_ssize_t bytes)
+{
+  for (; lines; lines--, to += line)
+    memset(to, byte, (size_t)bytes);
+}
+
 /* Set the places next to a region, whose row of cells has as much room again */
 static void fill_around(Region *region, uint8_t *buffer, int byte, Py_ssize_t size)
 {
   Region around = *region;
+  Py_ssize_t line = (region->wide + 2 * BORDER) * size, high;
 
   around.reach_down += BORDER, around.reach_across += BORDER, around.any += around.cells_wide;
-  for (Py_ssize_t y = 0; y < region->high; y++) {
+  for (Py_ssize_t y = 0; y < region->high; y += high) {
     Py_ssize_t cell = 0, inner = 0, begin, end, left = 0, right = 0;
-    uint8_t *line = buffer + ((y + BORDER) * (region->wide + 2 * BORDER) + BORDER) * size;
+    uint8_t *first = buffer + (y + BORDER) * line + BORDER * size;
     begin_row(region, y), begin_row(&around, y);
+    for (high = 1; y + high < region->high && is_alike(region, y + high) && is_alike(&around, y + high); high++)
+      ;
     int more = next_span(region, &inner, &left, &right);
     while (next_span(&around, &cell, &begin, &end)) {
       for (; more && left < end; more = next_span(region, &inner, &left, &right)) {
-        memset(line + begin * size, byte, (size_t)((left - begin) * size));
+        fill_lines(first + begin * size, high, line, byte, (left - begin) * size);
         begin = right;
       }
-      memset(line + begin * size, byte, (size_t)((end - begin) * size));
+      fill_lines(first + begin * size, high, line, byte, (end - begin) * size);
     }
   }
 }
