@@ -162,9 +162,9 @@ def doubted(
     lanes: int = LANES,
 ) -> ComponentState:
     """A state of whose evidence only a share holds, 0..1, `[blocks_high, blocks_wide]`; in this memory, if there is."""
-    evidence = np.empty_like(state.evidence) if memory is None else memory
+    evidence, (high, wide) = np.empty_like(state.evidence) if memory is None else memory, share.shape
     assert native is not None
-    native.doubt(state.evidence, np.ascontiguousarray(share, np.float32), evidence, *share.shape, lanes)
+    native.doubt(state.evidence, np.ascontiguousarray(share, np.float32), evidence, high, wide, lanes)
     return ComponentState(state.mean, evidence, state.correction)
 
 
