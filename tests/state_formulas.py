@@ -124,12 +124,14 @@ class Known:
         evidence: after it.
         noise: variance, grey levels^2.
         mean_tells: of what is kept, and not the cell alone; of DC coefficients to a step, if it is of AC.
+        changed: blocks whose means leave more open, where steps are coarse; None if there are none.
     """
 
     table: NDArray[np.uint16]
     evidence: NDArray[np.float16]
     noise: float
     mean_tells: Telling = Telling.NONE
+    changed: NDArray[np.bool_] | None = None
 
     @property
     def frames(self) -> Blocks:
@@ -138,7 +140,11 @@ class Known:
 
     def told(self, kept: Blocks, level: Blocks) -> Blocks:
         """What is kept, moved to what the mean, `level`, allows: in steps."""
-        free = np.minimum(0.15 / np.maximum(self.frames, LEAST), 1)
+        open_frames = np.full(kept.shape, 0.15)
+        if self.changed is not None:
+            deviation = max(self.noise, SENSOR) ** 0.5 / self.table.astype(float)
+            open_frames[self.changed] += 2 * np.maximum(0, 1 - deviation / 0.1)
+        free = np.minimum(open_frames / np.maximum(self.frames, LEAST), 1)
         if self.mean_tells == Telling.AC:
             free[..., 0] = 1
         return np.clip(kept, self._unrounded(level - free), self._unrounded(level + free))

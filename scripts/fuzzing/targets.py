@@ -224,16 +224,27 @@ def state(data: bytes) -> None:
         groups, group = rng.choice((0, 0, 1, 2, 4, 5, -1, 1 << 62)), rng.choice((0, 0, 0, 1, 3, -1, 1 << 62))
         phases = some(np.float16, 64 * blocks * (groups if 0 < groups < 5 else 1))
         known = some(np.int16), some(np.float16), some(np.int16), phases, some(np.float32, 64)
-        found, noise = (some(np.int16), some(np.uint8, blocks), some(np.uint8)), rng.choice((0.0, 4.0, float("nan")))
+        changed, noise = rng.choice((None, some(np.uint8, blocks))), rng.choice((0.0, 4.0, float("nan")))
+        found = some(np.int16), some(np.uint8, blocks), changed, some(np.uint8)
         native.restore(*frame(), *known, *found, *last, number, 0.499, noise, rng.random() < 0.5, groups, group)
     with suppress(ValueError):
         agrees, known = some(np.uint8, blocks), (some(np.int16), some(np.float16))
         native.take_still(*frame(), *known, agrees, some(np.int16), some(np.float16), *last, 7)
     with suppress(ValueError):
-        agrees, plane = some(np.uint8, blocks), some(np.uint8)
+        agrees, changed = some(np.uint8, blocks), rng.choice((None, some(np.uint8, blocks)))
         known = some(np.int16), some(np.float16), some(np.int16)
         native.restore_still(
-            *frame(), *known, some(np.int16), agrees, plane, *last, number, 0.499, rng.random() < 0.5, 7
+            *frame(),
+            *known,
+            some(np.int16),
+            agrees,
+            changed,
+            some(np.uint8),
+            *last,
+            number,
+            0.499,
+            rng.random() < 0.5,
+            7,
         )
     with suppress(ValueError):
         known, tables = (some(np.int16), some(np.float16)), (some(np.float32, 64), some(np.float32, 64))

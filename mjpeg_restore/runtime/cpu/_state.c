@@ -20,6 +20,8 @@
 #define LEAST 0x1p-14f /* evidence of a frame, at least */
 #define REACH 2.5f    /* deviations of the noise to either side of a cell's bound */
 #define FREE 0.15f    /* steps, divided by the frames in a mean, that leave open what it tells */
+#define CHANGED 2.0f /* the same, at most, besides: of what a block showed before */
+#define HIDDEN 0.1f  /* steps: noise of this deviation or more tells what lies within the steps in any case */
 #define SCATTERED 0.3f /* steps: noise of this deviation makes the mean of rounded numbers that of the numbers */
 #define CALM 1.64f    /* times the scatter: more than what half of what 32 frames leave open reaches from a bound, 1.6 */
 #define LEAST_SCATTER 1.0f /* variance, grey levels^2: of noise that a mean is taken to tell by, at least */
@@ -67,7 +69,9 @@ typedef struct {
   float curve[SIDE * SIDE];       /* 1 / (2 bend) */
   float dither[SIDE * SIDE];      /* of means and corrections, in sixteenths of a grey level */
   int mean_tells;                 /* `Telling` of `state.py`: of what is kept, and not the cell alone */
+  const uint8_t *changed;         /* [high, wide], or NULL: 0 where all frames in a mean show the same */
   float free[SIDE * SIDE];        /* FREE, times the evidence of one frame */
+  float freer[SIDE * SIDE];       /* the same for blocks that have changed */
   float calm[SIDE * SIDE];        /* steps from the cell's middle up to which its mean leaves alone what is kept */
   float scatter[SIDE * SIDE];     /* deviation of the noise, in steps, SCATTERED at most, times the root of 2 pi */
   int8_t *innovations;            /* of the frame before, and then of this one, in 1/127 step */
@@ -77,6 +81,12 @@ typedef struct {
   size_t high, wide;
   float cell;
 } State;
+
+/* What a block's mean leaves open */
+static inline const float *free_of(const State *s, size_t block)
+{
+  return s->changed && s->changed[block] ? s->freer : s->free;
+}
 
 /* Every 64-bit CPU has vectors of four numbers */
 #define LANES 4
@@ -230,11 +240,12 @@ static void set_noise(State *s, float noise, float cell, int mean_tells)
     s->room[i] = cell + reach, s->certain[i] = cell - reach, s->bend[i] = 2 * reach;
     s->curve[i] = 1 / (4 * reach + FLT_MIN); /* without noise the bend is 0 */
     s->free[i] = FREE * s->observation[i];
+    s->freer[i] = (FREE + CHANGED * fmaxf(0, 1 - deviation * s->inverse[i] / HIDDEN)) * s->observation[i];
     s->scatter[i] = 2.5066283f * fminf(deviation * s->inverse[i], SCATTERED);
     s->calm[i] = 0.5f - CALM * s->scatter[i];
   }
   if (mean_tells == AC_ALONE)
-    s->free[0] = FLT_MAX; /* of which there is a step at most: `told` */
+    s->free[0] = s->freer[0] = FLT_MAX; /* of which there is a step at most: `told` */
 }
 
 /* What is added before a frame's means and corrections are rounded, less than half a unit; see `take_still` in `state.py` */
@@ -338,8 +349,8 @@ static PyObject *enter(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(restore_doc,
-"restore(coefficients, table, observation, mean, evidence, mean_before, phases, lasting, correction, wanted, plane, high,\n"
-"        wide, lanes, scale, cell, noise, mean_tells, groups, group, /)\n--\n\n"
+"restore(coefficients, table, observation, mean, evidence, mean_before, phases, lasting, correction, wanted, changed,\n"
+"        plane, high, wide, lanes, scale, cell, noise, mean_tells, groups, group, /)\n--\n\n"
 "Change correction, int16 [high, wide, 64], and fill plane, uint8 [8 high, 8 wide], where wanted, uint8 [high, wide],\n"
 "is not 0.  phases: float16 [16, 2 high, 2 wide] if groups is 0, or else a group of [2 high, 2 wide, groups, 16]; see\n"
 "`state.py`.");
@@ -349,7 +360,7 @@ static PyObject *restore(PyObject *module, PyObject *arguments)
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
                                   {"mean_before", BLOCK, 2, 0, 0}, {"phases", IS_GROUPED, 2, 0, 0},
                                   {"lasting", 0, 4, 0, 0}, {"correction", BLOCK, 2, 1, 0},
-                                  {"wanted", 1, 1, 0, 0}, {"plane", BLOCK, 1, 1, 0}};
+                                  {"wanted", 1, 1, 0, 0}, {"changed", 1, 1, 0, 1}, {"plane", BLOCK, 1, 1, 0}};
   Arguments a;
   State s;
   Component c = {0};
@@ -358,9 +369,9 @@ static PyObject *restore(PyObject *module, PyObject *arguments)
   size_t group;
 
   (void)module;
-  if (!are(arguments, 20, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 21, "restore") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
-  group = (size_t)PyLong_AsSsize_t(PyTuple_GetItem(arguments, 19));
+  group = (size_t)PyLong_AsSsize_t(PyTuple_GetItem(arguments, 20));
   if (!PyErr_Occurred() && a.groups && group >= a.groups)
     PyErr_SetString(PyExc_ValueError, "there is no such group of phases");
   if (PyErr_Occurred()) {
@@ -369,14 +380,14 @@ static PyObject *restore(PyObject *module, PyObject *arguments)
   }
   s = state_of(&a, 3, 4);
   s.mean_before = a.buffers[5].buf, s.correction = a.buffers[8].buf;
-  s.wanted = a.buffers[9].buf, s.plane = a.buffers[10].buf;
+  s.wanted = a.buffers[9].buf, s.changed = a.buffers[10].buf, s.plane = a.buffers[11].buf;
   c.phases = a.buffers[6].buf, c.table = s.table, c.high = s.high, c.wide = s.wide;
   c.apart = PHASES * s.high * s.wide, c.between = 1;
   if (a.groups)
     c.apart = 1, c.between = PHASES * PHASES * a.groups, c.phases += PHASES * PHASES * group;
   memcpy(c.inverse, s.inverse, sizeof(c.inverse));
-  c.scale = (float)number(arguments, 14), c.cell = (float)number(arguments, 15);
-  set_noise(&s, (float)number(arguments, 16), c.cell, (int)PyLong_AsLong(PyTuple_GetItem(arguments, 17)));
+  c.scale = (float)number(arguments, 15), c.cell = (float)number(arguments, 16);
+  set_noise(&s, (float)number(arguments, 17), c.cell, (int)PyLong_AsLong(PyTuple_GetItem(arguments, 18)));
   memcpy(lasting, a.buffers[7].buf, sizeof(lasting));
   s.lasting = lasting;
   residual = PyMem_Malloc(sizeof(float) * BLOCK * s.wide);
@@ -417,26 +428,26 @@ static PyObject *take_still(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(restore_still_doc,
-"restore_still(coefficients, table, observation, mean, evidence, mean_before, correction, wanted, plane, high, wide,\n"
-"              lanes, noise, cell, mean_tells, frame, /)\n--\n\n"
+"restore_still(coefficients, table, observation, mean, evidence, mean_before, correction, wanted, changed, plane, high,\n"
+"              wide, lanes, noise, cell, mean_tells, frame, /)\n--\n\n"
 "Change correction, and fill plane, where wanted, uint8 [high, wide], is not 0; see `state.py`.");
 
 static PyObject *restore_still(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
                                   {"mean_before", BLOCK, 2, 0, 0}, {"correction", BLOCK, 2, 1, 0},
-                                  {"wanted", 1, 1, 0, 0}, {"plane", BLOCK, 1, 1, 0}};
+                                  {"wanted", 1, 1, 0, 0}, {"changed", 1, 1, 0, 1}, {"plane", BLOCK, 1, 1, 0}};
   Arguments a;
   State s;
 
   (void)module;
-  if (!are(arguments, 16, "restore_still") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 17, "restore_still") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 4);
   s.mean_before = a.buffers[5].buf, s.correction = a.buffers[6].buf;
-  s.wanted = a.buffers[7].buf, s.plane = a.buffers[8].buf;
-  set_noise(&s, (float)number(arguments, 12), (float)number(arguments, 13), (int)PyLong_AsLong(PyTuple_GetItem(arguments, 14)));
-  set_dither(&s, PyLong_AsLong(PyTuple_GetItem(arguments, 15)));
+  s.wanted = a.buffers[7].buf, s.changed = a.buffers[8].buf, s.plane = a.buffers[9].buf;
+  set_noise(&s, (float)number(arguments, 13), (float)number(arguments, 14), (int)PyLong_AsLong(PyTuple_GetItem(arguments, 15)));
+  set_dither(&s, PyLong_AsLong(PyTuple_GetItem(arguments, 16)));
   if (!PyErr_Occurred()) {
     RUN(restore_still, &s)
   }

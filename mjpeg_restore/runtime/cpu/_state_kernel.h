@@ -382,17 +382,18 @@ static inline Lanes NAMED(unrounded)(const State *s, size_t i, Lanes mean)
 }
 
 /* Whether the mean tells more of what is kept than that all frames were in this cell, and it far from the bounds */
-static inline int NAMED(tells)(const State *s, size_t i, Lanes kept, Lanes number, Lanes mean, Lanes evidence)
+static inline int NAMED(tells)(const State *s, const float *free, size_t i, Lanes kept, Lanes number, Lanes mean,
+                               Lanes evidence)
 {
   return s->mean_tells && NAMED(any_more)(NAMED(size)(kept - number), AT(s->calm), NAMED(size)(mean - number) * evidence,
-                                          0.5f * AT(s->free));
+                                          0.5f * AT(free));
 }
 
 /* What is kept of a coefficient, moved to the numbers that have the mean which its frames have: all in steps */
-static inline Lanes NAMED(told)(const State *s, size_t i, Lanes kept, Lanes mean, Lanes inverse)
+static inline Lanes NAMED(told)(const State *s, const float *free, size_t i, Lanes kept, Lanes mean, Lanes inverse)
 {
-  Lanes free = NAMED(smaller)(AT(s->free) * inverse, (Lanes){0} + 1.0f);
-  return NAMED(larger)(NAMED(smaller)(kept, NAMED(unrounded)(s, i, mean + free)), NAMED(unrounded)(s, i, mean - free));
+  Lanes open = NAMED(smaller)(AT(free) * inverse, (Lanes){0} + 1.0f);
+  return NAMED(larger)(NAMED(smaller)(kept, NAMED(unrounded)(s, i, mean + open)), NAMED(unrounded)(s, i, mean - open));
 }
 
 /* The network's residual on top of the mean, as near to the frame's cell as noise leaves it, mixed with what was restored
@@ -409,6 +410,7 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
       const int16_t *k = s->coefficients + at, *mean = s->mean + at, *mean_before = s->mean_before + at;
       const uint16_t *evidence = s->evidence + at;
       int16_t *correction = s->correction + at;
+      const float *free = free_of(s, block);
       float levels[SIDE * SIDE];
       if (!s->wanted[block])
         continue;
@@ -429,8 +431,8 @@ static void NAMED(restore)(const State *s, const Component *c, float *residual)
         Lanes fourth = squared * squared;
         if (s->mean_tells)
           by_mean = fourth * fourth;
-        if (NAMED(any_more)(past, (Lanes){0}, past, past) && NAMED(tells)(s, i, level + mixed, number, level, known.evidence))
-          mixed += by_mean * (NAMED(told)(s, i, level + mixed, level, known.inverse) - level - mixed);
+        if (NAMED(any_more)(past, (Lanes){0}, past, past) && NAMED(tells)(s, free, i, level + mixed, number, level, known.evidence))
+          mixed += by_mean * (NAMED(told)(s, free, i, level + mixed, level, known.inverse) - level - mixed);
         mixed += squared * fourth * AT(s->lasting) * (before - mixed);
         kept = level + mixed;
         kept += (1.0f - by_mean) * (NAMED(likelier)(s, i, kept, number, known.gain) - kept);
@@ -468,6 +470,7 @@ static void NAMED(restore_still)(const State *s)
     const int16_t *k = s->coefficients + at, *mean = s->mean + at, *mean_before = s->mean_before + at;
     const uint16_t *evidence = s->evidence + at;
     int16_t *correction = s->correction + at;
+    const float *free = free_of(s, block);
     float levels[SIDE * SIDE];
     if (!s->wanted[block])
       continue;
@@ -476,9 +479,9 @@ static void NAMED(restore_still)(const State *s)
       Lanes before = (NAMED(load)(mean_before + i) + NAMED(load)(correction + i)) * unit;
       KNOWN known = NAMED(known)(s, i, evidence);
       Lanes kept = NAMED(likelier)(s, i, before, number, known.gain);
-      if (NAMED(tells)(s, i, before, number, level, known.evidence)) {
+      if (NAMED(tells)(s, free, i, before, number, level, known.evidence)) {
         Lanes past = NAMED(clamp)(1.0f - AT(s->observation) * known.inverse, 0.0f, 1.0f), fourth = past * past * past * past;
-        kept += fourth * fourth * (NAMED(told)(s, i, before, level, known.inverse) - kept); /* as in `restore` */
+        kept += fourth * fourth * (NAMED(told)(s, free, i, before, level, known.inverse) - kept); /* as in `restore` */
       }
       NAMED(store_sixteenths)((kept - level) * AT(s->table), AT(s->dither), correction + i);
       *(Lanes *)(levels + i) = (number + NAMED(clamp)(kept - number, -s->cell, s->cell)) * AT(s->table);

@@ -42,6 +42,9 @@ AGAIN = 1.6
 """Where that is more, as after two times in half of those frames, the noise is stronger than elsewhere. What is kept
 strays there, and is computed each time."""
 
+_MIXED = 96
+"""Frames after which so little is left of a frame in a mean that means leave as much open anyway: what a cell showed
+before it changed does not matter any more."""
 _SETTLED = 2
 """Frames for which a cell had agreed, in which a block that is very far (`Limits.gone`) has certainly moved."""
 _MOSTLY = 0.5
@@ -93,6 +96,7 @@ class Activity:
         side, shape = cell(grids), cells_of(grids)
         rows, columns = grids[0]
         self._sides = [(side[0] * down // rows, side[1] * across // columns) for down, across in grids]
+        self._shapes = [tuple(grid) for grid in grids]
         self._limits = [Limits() for _ in grids]
         self._doubted: list[NDArray[np.float16] | None] = [None] * len(grids)
         """Memory for the evidence of states that are doubted: fresh memory takes longer than the copy."""
@@ -113,6 +117,8 @@ class Activity:
         """Cells that disagreed in the last frame, whether they had changed or not."""
         self._due = np.zeros(shape, np.bool_)
         """Cells to be computed in this frame because their states have become better than they were."""
+        self._mixed = np.zeros(shape, np.uint8)
+        """Frames to come until what each cell showed before it changed has no share in its means."""
         self._settled = np.zeros(shape, np.bool_)
         """Cells that had agreed for some frames before the last one."""
         self._changed = np.zeros(shape, np.bool_)
@@ -295,6 +301,8 @@ class Activity:
             limits.learn((shares > BELIEVED) & steady, steady)
             moved |= to_cells(shares < MOVED, side, moved.shape)
             doubted |= to_cells(shares <= BELIEVED, side, moved.shape)
+        self._mixed -= self._mixed > 0
+        self._mixed[self._changed & moved & (self._frames_before > 0)] = _MIXED
         unchanged = self._changed & ~moved
         self._frames[unchanged] = self._frames_before[unchanged] + 1
         self._alarms = (1 - 1 / OFTEN) * self._alarms + (self._changed & ~doubted)
@@ -302,6 +310,13 @@ class Activity:
         self._computed[computed] = self._frames[computed]
         self._shown = computed
         return computed
+
+    def mixed(self) -> list[NDArray[np.bool_]]:
+        """Of each component the blocks, `[blocks_high, blocks_wide]`, that showed something else not long ago."""
+        return [
+            np.ascontiguousarray(to_blocks(self._mixed > 0, side, shape))
+            for side, shape in zip(self._sides, self._shapes, strict=True)
+        ]
 
     def _count_anew(self, table: NDArray[np.uint16]) -> bool:
         """Count earlier frames as so many of a new table; the result is whether that one is finer."""

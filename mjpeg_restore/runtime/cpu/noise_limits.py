@@ -22,6 +22,8 @@ _GROUP, _GROUPS = 16, 4
 block tell of the noise, and many of them do not deviate at all."""
 _SOME = 8
 """Frames of which half have to show such noise, where it is not known by blocks that agree."""
+_LOUDEST = 400.0
+"""Variance of such noise, at most, grey levels^2: more is motion."""
 _OF_MEDIAN = 1.25
 """Standard error of a median of normal numbers, in that of their mean."""
 _ONCE, _TWICE = (7.0, 5.0), (3.5, 3.0)
@@ -113,7 +115,7 @@ class Limits:
         elif steady:
             known = self.noise
             if self._unheard >= _SOME:
-                known = max(known, sorted(self._seen_before)[_SOME // 2])
+                known = min(max(known, sorted(self._seen_before)[_SOME // 2]), _LOUDEST)
             seen = self._seen(found, known)
             self.begun, noise = self._quieter.follow(coefficients, table, state, self._agree, known, seen)
             self._seen_before.append(seen.variance if seen else SENSOR)

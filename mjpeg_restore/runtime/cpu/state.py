@@ -88,6 +88,9 @@ class ComponentState:
     correction: NDArray[np.int16]
     """Likewise, in units of `UNIT`: the restored coefficients, less the mean. They may lie outside of the last
     frame's cell: see `restore_still`."""
+    changed: NDArray[np.bool_] | None = None
+    """`[blocks_high, blocks_wide]`: blocks that showed something else not long ago, of which the gate may have kept a
+    part in the mean; None if there are none."""
 
     @staticmethod
     def empty(high: int, wide: int) -> ComponentState:
@@ -345,8 +348,10 @@ def restore_still(
     `systematic`): with 0.3 steps in its place the formula says so to a tenth of a step. Noise of less than `SENSOR` is
     taken for that. A mean of n frames leaves `0.15 / n` steps open to either side, and what is kept is moved to what
     they allow. So where no frame left the cell, all of it is allowed but its edges. Both constants were found on still
-    scenes. The mean of few frames tells by a part only, the eighth power of the past's share: the rest is what the cell
-    tells.
+    scenes. Of a block that showed something else before, the gate may have kept a part of a frame in the mean. Where
+    steps are far coarser than the noise, that would pass for a coefficient beside a bound, and what is kept would go
+    there: so up to `2 / n` steps more are left open, the less the nearer the noise's deviation is to 0.1 steps. The
+    mean of few frames tells by a part only, the eighth power of the past's share: the rest is what the cell tells.
 
     **The cell tells** for the rest, and where other frames had a share in the mean. Before it was quantised, a
     coefficient with noise was distributed like the part of a Gaussian that lies in its cell, around what is kept, with
@@ -374,7 +379,7 @@ def restore_still(
     """
     high, wide, _ = coefficients.shape
     known = after.mean, after.evidence, before.mean
-    found = after.correction, wanted.view(np.uint8), plane
+    found = after.correction, wanted.view(np.uint8), _bytes(after.changed), plane
     assert native is not None
     native.restore_still(
         *_frame(coefficients, table), *known, *found, high, wide, lanes, noise, CELL, mean_tells, frame
@@ -578,11 +583,16 @@ def restore(
     native.restore(
         *_frame(coefficients, table),
         *(state.mean, state.evidence, mean_before, as_native(phases, np.float16), lasting(table)),
-        *(state.correction, wanted.view(np.uint8), plane),
+        *(state.correction, wanted.view(np.uint8), _bytes(state.changed), plane),
         *(high, wide, lanes),
         *(SAMPLE_SCALE * confidence(table), CELL, noise, mean_tells, groups, group),
     )
     return plane
+
+
+def _bytes(blocks: NDArray[np.bool_] | None) -> NDArray[np.uint8] | None:
+    """Blocks as the extension takes them."""
+    return None if blocks is None else blocks.view(np.uint8)
 
 
 def _frame(

@@ -113,6 +113,8 @@ class VideoSession:
             taken = zip(before, after, tables, still, strict=True)
             kept = [believed(one.evidence, now.evidence, table, ~agrees) for one, now, table, agrees in taken]
             needed = activity.learn(kept)
+            for state, changed in zip(after, activity.mixed(), strict=True):
+                state.changed = changed
         cells, computed = self._computing(cells, needed, judged, scene)
         if begun:
             begun(float(cells.mean()))

@@ -115,6 +115,24 @@ def test_what_the_gate_does_not_doubt_needs_no_network(believes: float, computed
     assert not camera.needed[~cells].any()
 
 
+def test_where_something_has_changed_what_was_there_may_be_in_the_means_for_a_while() -> None:
+    camera = Camera(0)
+    for _ in range(20):
+        camera.choose()
+        assert not any(blocks.any() for blocks in camera.activity.mixed())  # the first frame found nothing there
+    camera.scene[0][5, 7] = camera.random.normal(0, 120, 64)
+    camera.choose(believes=0.3)
+    luma, *chroma = camera.activity.mixed()
+    assert [blocks.shape for blocks in (luma, *chroma)] == list(GRIDS)
+    assert luma[4:6, 6:8].all() and luma.sum() == 4
+    assert all(blocks[2, 3] and blocks.sum() == 1 for blocks in chroma)
+    frames = 0
+    while any(blocks.any() for blocks in camera.activity.mixed()):
+        camera.choose()
+        frames += 1
+    assert (1 - 1 / LONGEST) ** frames < 0.05  # of a frame
+
+
 def test_what_is_due_is_computed_whatever_the_gate_believes() -> None:
     camera = Camera(0)
     for number in range(1, 40):

@@ -346,6 +346,7 @@ def test_restoring_a_frame_that_was_taken(
     past = random.choice([0, 2.0**-9, 0.3, 31 / 32], coefficients.shape)
     known.evidence[:] = state.evidence[:] = observation(table) / (1 - past)
     share, wanted = formulas.share(table, known.evidence), random.random((high, wide)) < 0.8
+    state.changed = random.random((high, wide)) < 0.5 if seed % 3 else None
     confidence = CHROMA_CONFIDENCE if chroma else LUMA_CONFIDENCE
     plane = restore(phases, coefficients, table, before.mean, state, wanted, confidence, noise, mean_tells)
     assert (plane.dtype, plane.shape) == (np.uint8, (8 * high, 8 * wide))
@@ -353,7 +354,8 @@ def test_restoring_a_frame_that_was_taken(
     np.testing.assert_array_equal(state.mean, known.mean)
     np.testing.assert_array_equal(state.evidence, known.evidence)
     added, level = formulas.residual(phases, table, confidence), formulas.means(known) / table
-    last, beside = earlier(before, known, table), formulas.Known(table, known.evidence, noise, mean_tells)
+    last = earlier(before, known, table)
+    beside = formulas.Known(table, known.evidence, noise, mean_tells, state.changed)
     mixed = [formulas.mixed(coefficients, beside, level, added, last, share, shift) for shift in SHIFTS]
     kept = [formulas.kept(coefficients, beside, one, share) * table - formulas.means(known) for one in mixed]
     assert_corrected(state, kept, case, wanted)
@@ -460,15 +462,17 @@ def test_restoring_blocks_that_agree(case: Case, noise: float, mean_tells: Telli
     frame = seed * 10_000  # any number: a stream may last
     coefficients, table, known = case
     high, wide, _ = coefficients.shape
-    agrees = np.random.default_rng(seed).random((high, wide)) < 0.7
+    random = np.random.default_rng(seed)
+    agrees = random.random((high, wide)) < 0.7
     state, before, plane = copy_of(known), drifted(known, seed), np.full((8 * high, 8 * wide), 77, np.uint8)
+    state.changed = random.random((high, wide)) < 0.5 if seed % 3 else None
     restore_still(coefficients, table, before, state, agrees, plane, noise, mean_tells, frame)
     np.testing.assert_array_equal(state.mean, known.mean)
     np.testing.assert_array_equal(state.evidence, known.evidence)
     np.testing.assert_array_equal(state.correction[~agrees], known.correction[~agrees])
     shown = np.kron(agrees, np.ones((8, 8))) > 0
     assert (plane[~shown] == 77).all()
-    beside = formulas.Known(table, known.evidence, noise, mean_tells)
+    beside = formulas.Known(table, known.evidence, noise, mean_tells, state.changed)
     kept = [formulas.held(coefficients, before, known, beside, shift) for shift in SHIFTS]
     moved = [one * table - formulas.means(known) + formulas.dither(frame) * formulas.UNIT for one in kept]
     state.correction[~agrees] = formulas.in_memory(moved[0])[~agrees].round()
@@ -494,6 +498,21 @@ def test_what_was_restored_stays_where_the_mean_moves_within_the_cells() -> None
         restored = state.mean / 16 + state.correction / 16
         assert (np.abs(restored - 20) < 1.1).all()  # at the edge of the one cell or of the other
     assert np.abs(plane.astype(int) - shown).max() <= 9
+
+
+def test_what_passed_leaves_no_texture_behind() -> None:
+    # The gate has kept a part of a frame that showed something else: a mean of 20 frames lies at 0.06 steps, where
+    # noise of a grey level would carry a coefficient only from the bound of its cell.
+    table, agrees, plane = np.full(64, 190, np.uint16), np.ones((2, 2), np.bool_), np.empty((16, 16), np.uint8)
+    state = ComponentState.empty(2, 2)
+    state.mean[:], state.evidence[:] = 0.06 * 190 / formulas.UNIT, 20 * observation(table)
+    state.changed = np.array([[True, True], [False, False]])
+    nothing = np.zeros(state.mean.shape, np.int16)
+    for _ in range(30):
+        keep(nothing, table, state, agrees, plane, 1.0, Telling.ALL)
+    kept = (formulas.means(state) + formulas.corrections(state)) / table
+    assert np.abs(kept[0]).max() < 0.1  # it fades, as the mean does
+    assert kept[1].min() > 0.4  # one that always showed the same must lie there
 
 
 def test_noise_of_many_fine_steps_does_not_move_what_was_restored() -> None:
@@ -972,13 +991,14 @@ def arguments(function: str) -> dict[str, Any]:
             given |= {"evidence": state.evidence, "mean_before": state.mean.copy()}
             given |= {"phases": phases_of(2, 3, 0, 0.1), "lasting": np.ones(64, np.float32)}
             given |= {"correction": state.correction, "wanted": np.ones((2, 3), np.uint8)}
-            given |= {"plane": np.empty((16, 24), np.uint8)}
+            given |= {"changed": np.ones((2, 3), np.uint8), "plane": np.empty((16, 24), np.uint8)}
         case "take_still":
             given |= {"evidence": state.evidence, "agrees": np.ones((2, 3), np.uint8)}
             given |= {"mean_after": state.mean.copy(), "evidence_after": state.evidence.copy()}
         case "restore_still":
             given |= {"evidence": state.evidence, "mean_before": state.mean.copy(), "correction": state.correction}
-            given |= {"wanted": np.ones((2, 3), np.uint8), "plane": np.empty((16, 24), np.uint8)}
+            given |= {"wanted": np.ones((2, 3), np.uint8), "changed": np.ones((2, 3), np.uint8)}
+            given |= {"plane": np.empty((16, 24), np.uint8)}
         case "innovate":
             given |= {"evidence": state.evidence, "innovations": np.zeros(size, np.int8)}
             given |= {"products": np.empty((3, 2, 3), np.float32)}
@@ -1022,7 +1042,13 @@ WRITTEN = {
 }
 
 
-OPTIONAL = {("enter", "wanted"), ("enter", "share"), ("enter", "level")}
+OPTIONAL = {
+    ("enter", "wanted"),
+    ("enter", "share"),
+    ("enter", "level"),
+    ("restore", "changed"),
+    ("restore_still", "changed"),
+}
 """What may be None by itself."""
 MAPS = {"past_map": "past", "significance_map": "significance"}
 """What may be None with its plane."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mjpeg_restore.jpeg.tables import scaled_tables
 from mjpeg_restore.runtime.cpu.activity import Activity
 from mjpeg_restore.runtime.cpu.history import FORGOTTEN
+from mjpeg_restore.runtime.cpu.noise_limits import Limits
 from mjpeg_restore.runtime.cpu.quieter import Quieter, Seen, is_blank
 from mjpeg_restore.runtime.cpu.state import ComponentState, observation, take_still
 from tests.lacking import needs_native_state
@@ -189,4 +190,17 @@ def test_motion_that_ends_is_no_noise_that_falls() -> None:
         if number > 4:
             assert (seen[FLAT] > 0).mean() > 0.9
         scene.state = ComponentState(scene.state.mean, seen.copy(), scene.state.correction)
+        scene.take(coefficients)
+
+
+def test_what_moves_without_a_rest_is_no_noise_however_little_is_left_of_it() -> None:
+    table = scaled_tables(50)[0].reshape(64).astype(np.uint16)
+    scene, limits, still = Scene(table), Limits(), np.zeros((HIGH, WIDE), np.bool_)
+    for number in range(30):
+        size = 60 if number < 15 else 20
+        scene.scene = scene.random.laplace(0, size / (1 + np.arange(64) / 8), scene.scene.shape)
+        coefficients = scene.frame(1.0)
+        limits.moved(coefficients, table, scene.state, steady=True)
+        limits.learn(still, ALL)
+        assert limits.begun is None
         scene.take(coefficients)
