@@ -308,7 +308,7 @@ def initializers(path: Path) -> dict[str, NDArray[np.float32]]:
         ModelCorrupt: the file is no ONNX graph.
     """
     try:
-        model = onnx.load(path)
+        model = onnx.load(path, format="protobuf")  # whatever the name ends in: of .json, it would read JSON
     except DecodeError as error:
         raise ModelCorrupt(f"{path}: no ONNX graph") from error
     return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,10 +14,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from mjpeg_restore.errors import ModelCorrupt
+from mjpeg_restore.errors import Hint, ModelCorrupt, SinkError, reason_of
+from mjpeg_restore.locks import file_lock
 from mjpeg_restore.training.recipe import Recipe
 
-ORIGIN = ("started_from", "before")
+FILE = "checkpoint.pt"
+"""Name of a checkpoint in its run's folder."""
+
+ORIGIN = ("started_from", "begun_anew", "before")
 """Settings that describe the origin of a run's initial weights."""
 
 
@@ -35,7 +41,54 @@ class Progress:
 
 def runs_of(checkpoint: Path) -> Path:
     """The folder RUNS of a checkpoint in RUNS/MODEL/STAGE."""
-    return checkpoint.parents[2]
+    return checkpoint.absolute().parent.parent.parent
+
+
+@contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """Make a run's folder, and keep other trainings out of it.
+
+    Raises:
+        SinkError: another training is at work there.
+        OSError: the folder cannot be made.
+    """
+
+    def refuse() -> None:
+        raise SinkError(f"{folder}: another training is at work there: wait for its end, or choose another folder")
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with file_lock(folder / ".lock", refuse):
+        yield
+
+
+def save(state: dict[str, Any], folder: Path) -> None:
+    """Write a run's checkpoint, and beside it its progress for people to read. Each file is complete or unchanged.
+
+    Args:
+        state: as `Trainer.save` makes it.
+        folder: of the run.
+
+    Raises:
+        SinkError: they cannot be written.
+    """
+    content = io.BytesIO()  # PyTorch's own writing fails with a RuntimeError, which does not say why
+    torch.save(state, content)
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / FILE, content.getvalue())
+    _replace(folder / "progress.json", (json.dumps(state["progress"], indent=2) + "\n").encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(".part")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        advice = Hint("once it can be, {resume} goes on from the last checkpoint", resume=None)
+        message = f"{path} cannot be written ({reason_of(error)})"
+        raise SinkError(message, advice if path.is_file() else None) from error
+    finally:
+        partial.unlink(missing_ok=True)  # of a write that failed: it would keep the disk full
 
 
 @contextmanager
@@ -48,11 +101,12 @@ def of_this_network(checkpoint: Path) -> Generator[None]:
     """
     try:
         yield
-    except OSError:
-        raise
     except Exception as error:  # torch.load raises many kinds of errors for malformed files
+        # The system's errors name the file; without its name, they are PyTorch's, about a file that was cut.
+        if isinstance(error, ModelCorrupt) or (isinstance(error, OSError) and error.filename):
+            raise
         # In a message of several lines, the first is a heading.
-        reason = ([*str(error).splitlines()[:2]] or [type(error).__name__])[-1].strip(" \t.")
+        reason = ([*reason_of(error).splitlines()[:2]] or [type(error).__name__])[-1].strip(" \t.")
         raise ModelCorrupt(f"{checkpoint}: not a checkpoint of this network ({reason}): train it anew") from error
 
 
@@ -69,12 +123,32 @@ def trained(recipe: Recipe, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]
         return network.eval(), record(state["progress"], runs_of(checkpoint))
 
 
+def same_recipe(checkpoint: Path, settings: dict[str, Any], found: dict[str, Any]) -> None:
+    """Refuse to continue a run of another recipe.
+
+    Args:
+        checkpoint: of the run.
+        settings: of the recipe.
+        found: the checkpoint's settings.
+
+    Raises:
+        ModelCorrupt: the run has another optimiser, whose state is of no use here.
+    """
+    ours, theirs = settings["optimiser"], found.get("optimiser", settings["optimiser"])
+    if theirs != ours:
+        advice = Hint("{resume} it as it was begun, with or without {short}", resume=None, short=None)
+        raise ModelCorrupt(f"{checkpoint}: made by another recipe (optimiser {theirs}, not {ours})", advice)
+
+
 def record(progress: dict[str, Any], runs: Path) -> dict[str, Any]:
     """The training record for the manifest; its hours and megapixels include those of earlier stages.
 
     Args:
         progress: a `Progress` as a dictionary, from a checkpoint.
-        runs: folder of the run that the weights were initialised from, if it is still there.
+        runs: folder of the runs: one of an earlier version has only the name of the stage before, not its record.
+
+    Raises:
+        ModelCorrupt: that stage's checkpoint is damaged.
     """
     training = {
         "steps": progress["steps"],
@@ -83,10 +157,12 @@ def record(progress: dict[str, Any], runs: Path) -> dict[str, Any]:
         "validation_gain_db": progress["validation"],
         **progress["settings"],
     }
-    before = runs / str(training.get("started_from")) / "progress.json"
-    if before.is_file():
-        training["before"] = record(json.loads(before.read_text()), runs)
-    if stage := training.get("before"):  # a run initialised from an exported graph holds the graph's own record
+    before = runs / str(training.get("started_from")) / FILE
+    if "before" not in training and before.is_file():
+        with of_this_network(before):
+            earlier = torch.load(before, map_location="cpu", weights_only=True)
+            training["before"] = record(earlier["progress"], runs)
+    if stage := training.get("before"):
         training["hours"] = round(training["hours"] + stage["hours"], 2)
         training["megapixels"] += stage["megapixels"]
     return training

@@ -126,11 +126,17 @@ def camera_tables(folder: Path) -> NDArray[np.float32]:
     """The distinct pairs of 8-bit quantisation tables in the JPEGs and raw MJPEG streams below a folder.
 
     Returns:
-        float32 `[n, 2, 64]`, luma and chroma, natural order; n may be 0.
+        float32 `[n, 2, 64]`, luma and chroma, natural order.
+
+    Raises:
+        SourceNotFound: there are none.
     """
     pairs = (_tables_of(path) for path in sorted(folder.rglob("*")) if path.suffix.lower() in JPEG_SUFFIXES)
     found = {pair.tobytes(): pair for pair in pairs if pair is not None}
-    return np.stack(list(found.values())) if found else np.empty((0, 2, 64), np.float32)
+    if not found:
+        suffixes = ", ".join(sorted(JPEG_SUFFIXES))
+        raise SourceNotFound(f"{folder}: no JPEGs with 8-bit tables ({suffixes}) there to take tables from")
+    return np.stack(list(found.values()))
 
 
 def _tables_of(path: Path) -> NDArray[np.float32] | None:

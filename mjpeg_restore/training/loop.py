@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, fields
@@ -18,25 +16,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mjpeg_restore.errors import Hint, ModelError, SourceNotFound
-from mjpeg_restore.training import validation
+from mjpeg_restore.training import checkpoints, validation
 from mjpeg_restore.training.capture import Captured, can_be_captured, prepare, set_rate
-from mjpeg_restore.training.checkpoints import ORIGIN, Progress, of_this_network, record, runs_of, same_stage
+from mjpeg_restore.training.checkpoints import ORIGIN, Progress, of_this_network, record, runs_of
 from mjpeg_restore.training.clips import Clips
 from mjpeg_restore.training.data import Crops
 from mjpeg_restore.training.degradation import Batch, Compressed
 from mjpeg_restore.training.objectives import Objective, planes
-from mjpeg_restore.training.optimiser import adam
+from mjpeg_restore.training.optimiser import adam, descend
 from mjpeg_restore.training.precision import working_dtype
 from mjpeg_restore.training.recipe import Recipe
 from mjpeg_restore.training.validation_clips import clip_gains
 from mjpeg_restore.training.widening import widened
 
 log = logging.getLogger(__name__)
-
-
-def named(item: object) -> str:
-    """The name of an objective or an optimiser in the training record: a function's name, or an object's `str`."""
-    return getattr(item, "__name__", None) or str(item)
 
 
 class Trainer:
@@ -52,6 +45,7 @@ class Trainer:
         folder: Path,
         device: torch.device,
         dtype: torch.dtype | None = None,
+        seed: int = 0,
         **notes: Any,
     ) -> None:
         """Prepare a run.
@@ -65,6 +59,7 @@ class Trainer:
             folder: for the checkpoint and the training record.
             device: to train on.
             dtype: bf16 or float32; None for the faster one.
+            seed: with the number of batches, determines what a resumed run draws.
             notes: further settings for the training record.
         """
         self.dtype = dtype or working_dtype(device)
@@ -77,6 +72,7 @@ class Trainer:
         self.validation_pictures = validation_pictures
         self.folder = folder
         self.device = device
+        self.seed = seed
         self.adversary = recipe.adversary().to(device) if recipe.adversary else None
         self.teacher = recipe.teacher().to(device) if recipe.teacher else None
         self.objective: Objective | None = self.adversary or recipe.objective
@@ -94,21 +90,16 @@ class Trainer:
 
     def description(self) -> dict[str, Any]:
         """The settings of the run, for its training record."""
-        recipe, cuda = self.recipe, self.device.type == "cuda"
+        cuda = self.device.type == "cuda"
         return {
-            "crop": recipe.side,
-            "batch": recipe.batch,
-            "loss": self.adversary.description if self.adversary else named(recipe.objective),
-            **({"taught_by": self.teacher.name, "taught_for": recipe.teacher_until} if self.teacher else {}),
-            "optimiser": named(recipe.optimiser),
-            "learning_rate": recipe.learning_rate,
-            "schedule": repr(recipe.schedule),
-            "qualities": recipe.degradation.qualities,
-            "steps_of_the_paper": recipe.iterations,
+            **self.recipe.settings(),
+            **({"loss": self.adversary.description} if self.adversary else {}),
+            **({"taught_by": self.teacher.name, "taught_for": self.recipe.teacher_until} if self.teacher else {}),
             "data": f"{len(self.crops)} pictures, {len(self.camera_tables)} pairs of tables from real files",
             "device": torch.cuda.get_device_name(self.device) if cuda else "CPU",
             **({} if cuda else {"threads": torch.get_num_threads()}),
             "precision": "bf16" if self.dtype is torch.bfloat16 else "float32",
+            "seed": self.seed,
         }
 
     def precision(self) -> torch.autocast:
@@ -118,7 +109,7 @@ class Trainer:
     @property
     def checkpoint(self) -> Path:
         """The file that holds the run's state."""
-        return self.folder / "checkpoint.pt"
+        return self.folder / checkpoints.FILE
 
     def choose_steps(self) -> None:
         """Choose captured or eager steps; move optimiser state accordingly."""
@@ -133,11 +124,12 @@ class Trainer:
         On another device, or with another batch size, a new stage begins: its minutes and batches count from zero.
 
         Raises:
-            ModelCorrupt: the checkpoint belongs to another network.
+            ModelCorrupt: the checkpoint belongs to another network or recipe.
         """
         with of_this_network(self.checkpoint):
             state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
             self.model.load_state_dict(state["model"])
+            checkpoints.same_recipe(self.checkpoint, self.settings, state["progress"]["settings"])
             if self.adversary:
                 self.adversary.load_state_dict(state["adversary"])
             for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
@@ -145,10 +137,10 @@ class Trainer:
             self.choose_steps()
             known = {entry.name for entry in fields(Progress)}
             self.progress = Progress(**{name: value for name, value in state["progress"].items() if name in known})
-        self.crops.rng = np.random.default_rng(self.progress.steps)
+        self.crops.rng = np.random.default_rng((self.seed, self.progress.steps))
         settings = {key: value for key, value in self.settings.items() if key not in ORIGIN}
         found = self.progress.settings
-        if not same_stage(found, settings):
+        if not checkpoints.same_stage(found, settings):
             self.settings = settings | {"before": record(asdict(self.progress), runs_of(self.checkpoint))}
             self.progress = Progress(settings=self.settings)
         else:  # the record of the run's origin is kept: the origin itself may have changed since
@@ -170,26 +162,35 @@ class Trainer:
         if not checkpoint.is_file():
             raise SourceNotFound(f"{checkpoint}: no such file to begin from; train that stage first")
         with of_this_network(checkpoint):
-            found = torch.load(checkpoint, map_location=self.device, weights_only=True)["model"]
-            found = {name: weight for name, weight in found.items() if not name.startswith(anew)}
+            state = torch.load(checkpoint, map_location=self.device, weights_only=True)
+            found = {name: weight for name, weight in state["model"].items() if not name.startswith(anew)}
             ours = self.model.state_dict()
             self.model.load_state_dict(widened(ours, ours | found) if widen else ours | found)
+            # As it is now: that run may go on, or be begun anew.
+            self.settings["before"] = record(state["progress"], runs_of(checkpoint))
 
     def save(self) -> None:
-        """Write the checkpoint atomically, and the training record."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.checkpoint.with_suffix(".part")
-        torch.save(
-            {
-                "model": self.model.state_dict(),
-                "adversary": self.adversary.state_dict() if self.adversary else None,
-                "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
-                "progress": asdict(self.progress),
-            },
-            partial,
-        )
-        os.replace(partial, self.checkpoint)
-        (self.folder / "progress.json").write_text(json.dumps(asdict(self.progress), indent=2) + "\n")
+        """Write the checkpoint and the training record.
+
+        Raises:
+            ModelError: a weight is no longer finite; the checkpoint stays unchanged.
+            SinkError: they cannot be written.
+        """
+        state = {
+            "model": self.model.state_dict(),
+            "adversary": self.adversary.state_dict() if self.adversary else None,
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "progress": asdict(self.progress),
+        }
+        weights = [*state["model"].values(), *(state["adversary"] or {}).values()]
+        if not all(weight.isfinite().all() for weight in weights):
+            raise self.diverged("a weight")
+        checkpoints.save(state, self.folder)
+
+    def diverged(self, what: str) -> ModelError:
+        """The error for a loss or a weight that is no longer finite."""
+        advice = Hint("{resume} from the checkpoint, with a smaller {learning_rate}", resume=None, learning_rate=None)
+        return ModelError(f"{self.folder}: after {self.progress.steps} batches {what} is no number any more", advice)
 
     def run(self, minutes: float, report_every: float = 300.0, batches: int | None = None) -> None:
         """Train until the budget is spent, and report loss and gain.
@@ -198,7 +199,13 @@ class Trainer:
             minutes: budget in all, resumed minutes included.
             report_every: seconds between reports.
             batches: a budget in batches as well, for runs that are compared: the first to be spent ends the run.
+
+        Raises:
+            ModelError: the loss or a weight is no longer finite; the checkpoint stays unchanged.
+            SinkError: the checkpoint cannot be written.
         """
+        if not self.progress.steps:
+            self.save()  # whatever ends the run from now on, its own checkpoint is there to be resumed
         reported, losses = time.monotonic(), []
         last = time.monotonic()
         try:
@@ -210,10 +217,11 @@ class Trainer:
                 if now - reported > report_every:
                     self.report(losses)
                     reported, losses = now, []
+            self.report(losses)
         except KeyboardInterrupt:
+            self.mean(losses)
             self.save()
             raise
-        self.report(losses)
 
     def spent(self, minutes: float, batches: int | None) -> float:
         """The fraction of the budget that is spent; see `run`."""
@@ -241,22 +249,14 @@ class Trainer:
         assert self.objective is not None, "a recipe has an objective or an adversary"
         with self.precision():
             loss = self.objective(self.model, coded)
-        self.descend(loss, self.model, self.optimisers[:-1] if self.adversary else self.optimisers)
+        clip_norm = self.recipe.clip_norm
+        descend(loss, self.model, self.optimisers[:-1] if self.adversary else self.optimisers, clip_norm)
         if self.adversary:
             with self.precision():
                 own_loss = self.adversary.discriminate(coded)
             if own_loss is not None:
-                self.descend(own_loss, self.adversary, self.optimisers[-1:])
+                descend(own_loss, self.adversary, self.optimisers[-1:], clip_norm)
         return loss.detach()
-
-    def descend(self, loss: Tensor, module: nn.Module, optimisers: list[torch.optim.Optimizer]) -> None:
-        """Compute the gradients of a loss, clip them, and take one step of each optimiser."""
-        module.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.recipe.clip_norm:
-            nn.utils.clip_grad_norm_(module.parameters(), self.recipe.clip_norm)
-        for optimiser in optimisers:
-            optimiser.step()
 
     def compressed(self, spent: float) -> Batch:
         """The next batch: with the teacher's targets until `teacher_until` of the budget is spent."""
@@ -273,35 +273,27 @@ class Trainer:
         if isinstance(self.crops, Clips):
             found = clip_gains(self.model, self.validation_pictures, self.device)
         else:
-            found = self.gains_of_stills()
+            restore = self.adversary.restore if self.adversary else planes
+            found = validation.gains_by_quality(
+                self.model, self.validation_pictures, self.recipe.degradation, self.device, restore
+            )
         self.model.train()
         return found
 
-    def gains_of_stills(self) -> dict[str, list[float]]:
-        """Mean gain over the plain decode at the validation qualities: dB, by component."""
-        return {
-            f"Q{quality}": validation.gains(
-                self.model,
-                self.validation_pictures,
-                quality,
-                colour=self.recipe.degradation.colour,
-                device=self.device,
-                restore=self.adversary.restore if self.adversary else planes,
-            )
-            for quality in validation.validation_qualities(self.recipe.degradation.qualities)
-        }
-
-    def report(self, losses: list[Tensor]) -> None:
-        """Log loss and validation, and save a checkpoint.
+    def mean(self, losses: list[Tensor]) -> float:
+        """The mean loss; NaN if there is none.
 
         Raises:
-            ModelError: the loss is no longer finite; the checkpoint stays unchanged.
+            ModelError: it is no longer finite.
         """
         loss = torch.stack(losses).mean().item() if losses else math.nan
         if losses and not math.isfinite(loss):
-            steps = f"after {self.progress.steps} batches the loss is no number any more"
-            advice = "{resume} from the checkpoint, with a smaller {learning_rate}"
-            raise ModelError(f"{self.folder}: {steps}", Hint(advice, resume=None, learning_rate=None))
+            raise self.diverged("the loss")
+        return loss
+
+    def report(self, losses: list[Tensor]) -> None:
+        """Log loss and validation, and save a checkpoint; errors are those of `run`."""
+        loss = self.mean(losses)
         gains = self.validate()
         self.progress.validation = ", ".join(
             f"{what} {'/'.join(f'{gain:+.3f}' for gain in by_component)}" for what, by_component in gains.items()

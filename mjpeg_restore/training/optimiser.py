@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,3 +187,22 @@ class Descent:
             {"params": [p for name, p in named if name.startswith(last)], "lr": learning_rate / 10},
         ]
         return [torch.optim.SGD(groups, momentum=self.momentum, weight_decay=self.weight_decay)]
+
+
+def descend(
+    loss: Tensor, module: nn.Module, optimisers: Sequence[torch.optim.Optimizer], clip_norm: float | None
+) -> None:
+    """Compute the gradients of a loss, clip them, and take one step of each optimiser.
+
+    Args:
+        loss: of the module.
+        module: that is trained.
+        optimisers: of its parameters.
+        clip_norm: maximum norm of the gradient; None for no clipping.
+    """
+    module.zero_grad(set_to_none=True)
+    loss.backward()
+    if clip_norm:
+        nn.utils.clip_grad_norm_(module.parameters(), clip_norm)
+    for optimiser in optimisers:
+        optimiser.step()

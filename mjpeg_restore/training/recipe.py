@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -118,6 +119,24 @@ class Recipe:
     """The stage whose final weights are this one's initial weights: "MODEL/STAGE"."""
     budget: float = 1.0
     """Relative share of the minutes that all stages of the model get together."""
+
+    def settings(self) -> dict[str, Any]:
+        """The recipe's part of the training record."""
+        return {
+            "crop": self.side,
+            "batch": self.batch,
+            "loss": named(self.objective),
+            "optimiser": named(self.optimiser),
+            "learning_rate": self.learning_rate,
+            "schedule": repr(self.schedule),
+            "qualities": self.degradation.qualities,
+            "steps_of_the_paper": self.iterations,
+        }
+
+
+def named(item: object) -> str:
+    """The name of an objective or an optimiser in the training record: a function's name, or an object's `str`."""
+    return getattr(item, "__name__", None) or str(item)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mjpeg_restore.models.decode import Decode
 from mjpeg_restore.models.planes import to_grid
-from mjpeg_restore.training.degradation import LIMITED, Compressed, compress, scaled
+from mjpeg_restore.training.degradation import LIMITED, Compressed, Degradation, compress, scaled
 from mjpeg_restore.training.objectives import planes
 
 QUALITIES = (10, 20, 40, 80)
@@ -25,6 +25,20 @@ def validation_qualities(qualities: tuple[int, int] | None) -> list[int]:
     """The validation qualities of a network whose range is `qualities`, first and last; None for all."""
     first, last = qualities or (1, 100)
     return [quality for quality in QUALITIES if first <= quality <= last] or [first]
+
+
+def gains_by_quality(
+    network: nn.Module,
+    pictures: list[NDArray[np.uint8]],
+    degradation: Degradation,
+    device: torch.device,
+    restore: Restore = planes,
+) -> dict[str, list[float]]:
+    """`gains` at the validation qualities of a network that is trained for a degradation, by "Q10" and so on."""
+    return {
+        f"Q{quality}": gains(network, pictures, quality, colour=degradation.colour, device=device, restore=restore)
+        for quality in validation_qualities(degradation.qualities)
+    }
 
 
 @torch.no_grad()

@@ -73,7 +73,9 @@ def test_train_knows_which_models_have_a_short_recipe(pictures: Path) -> None:
 
 def test_train_names_what_is_no_graph(pictures: Path) -> None:
     Image.fromarray(scene(320, 320)).save(pictures / "large.png")
-    assert "a.png: no ONNX graph" in train(pictures, "--init-from", pictures / "a.png")
+    (pictures / "a.json").write_text("{}")  # a name by which ONNX would choose another format
+    for name in ("a.png", "a.json"):
+        assert f"{name}: no ONNX graph" in train(pictures, "--init-from", pictures / name)
 
 
 def test_train_says_what_does_not_fit(pictures: Path) -> None:

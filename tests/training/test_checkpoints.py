@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,8 +13,8 @@ needs("torch")
 
 import torch
 
-from mjpeg_restore.errors import ModelCorrupt
-from mjpeg_restore.training.checkpoints import Progress, record, runs_of, trained
+from mjpeg_restore.errors import ModelCorrupt, SinkError
+from mjpeg_restore.training.checkpoints import Progress, locked, record, runs_of, trained
 from tests.training.tiny import TINY, trainer
 
 
@@ -55,6 +56,57 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, content: bytes) -> Non
     with pytest.raises(ModelCorrupt, match=r"checkpoint\.pt: not a checkpoint of this network") as caught:
         trained(TINY, checkpoint)
     assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_that_was_cut_is_named(tmp_path: Path) -> None:
+    run = trainer(tmp_path / "tiny" / "stage")
+    run.save()
+    run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:50_000])
+    for use in (run.resume, lambda: run.begin_from(run.checkpoint), lambda: trained(TINY, run.checkpoint)):
+        with pytest.raises(ModelCorrupt, match=r"checkpoint\.pt: not a checkpoint of this network"):
+            use()
+
+
+def test_a_run_of_an_earlier_version_has_the_record_of_the_stage_before(tmp_path: Path) -> None:
+    first = trainer(tmp_path / "tiny" / "first")
+    first.step(0.0)
+    first.save()
+    (first.folder / "progress.json").write_text("{")  # nothing is read from it
+    before = record(asdict(first.progress), tmp_path)
+    second = Progress(1, 3600.0, 1_000_000, "", {"started_from": "tiny/first"})
+    assert record(asdict(second), tmp_path)["before"] == before
+    first.checkpoint.write_bytes(b"no checkpoint")
+    with pytest.raises(ModelCorrupt, match=r"first/checkpoint\.pt: not a checkpoint"):
+        record(asdict(second), tmp_path)
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_part_of_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trainer(tmp_path)
+    run.save()
+    before = run.checkpoint.read_bytes()
+    run.step(0.0)
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        write(path, content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(SinkError, match=r"checkpoint\.pt cannot be written \(No space left on device\): once it can"):
+        run.save()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.pt", "progress.json"]
+    assert run.checkpoint.read_bytes() == before
+
+
+def test_one_training_at_a_time_is_at_work_in_a_folder(tmp_path: Path) -> None:
+    with locked(tmp_path / "stage"):
+        with pytest.raises(SinkError, match="stage: another training is at work there"), locked(tmp_path / "stage"):
+            pass
+        with locked(tmp_path / "other"):
+            pass
+    assert not list((tmp_path / "stage").iterdir())
 
 
 def test_a_run_resumed_in_other_batches_is_a_stage_of_its_own(tmp_path: Path, ticking: None) -> None:

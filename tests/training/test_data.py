@@ -99,8 +99,10 @@ def test_camera_tables_are_those_in_real_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tables, [scaled_tables(30), scaled_tables(70)])
 
 
-def test_no_camera_tables_are_an_empty_array(tmp_path: Path) -> None:
-    assert camera_tables(tmp_path).shape == (0, 2, 64)
+def test_a_folder_without_camera_tables_is_named(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(SourceNotFound, match=f"{folder}: no JPEGs with 8-bit tables"):
+            camera_tables(folder)
 
 
 def test_pictures_smaller_than_a_crop_are_no_use() -> None:

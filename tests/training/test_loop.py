@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ needs("torch")
 import torch
 
 from mjpeg_restore.errors import ModelCorrupt, ModelError, SourceNotFound
+from mjpeg_restore.training.checkpoints import Progress, record
 from mjpeg_restore.training.degradation import Compressed
 from mjpeg_restore.training.objectives import OnPlanes, absolute_error, planes, root_mean_square
 from mjpeg_restore.training.optimiser import Descent
@@ -87,6 +89,70 @@ def test_a_run_that_diverges_ends_and_keeps_its_checkpoint(tmp_path: Path, ticki
     assert run.checkpoint.read_bytes() == kept
 
 
+def test_a_run_that_has_diverged_keeps_its_checkpoint_when_it_is_interrupted(tmp_path: Path, ticking: None) -> None:
+    run = trainer(tmp_path)
+    run.run(minutes=3 / 60)
+    kept = run.checkpoint.read_bytes()
+
+    def diverge(coded: Compressed) -> torch.Tensor:
+        with torch.no_grad():
+            next(run.model.parameters()).fill_(float("nan"))
+        raise KeyboardInterrupt
+
+    run.take = diverge
+    with pytest.raises(ModelError, match="after 3 batches a weight is no number any more"):
+        run.run(minutes=9 / 60)
+    assert run.checkpoint.read_bytes() == kept
+
+
+def test_a_run_that_diverges_at_once_can_be_resumed_as_its_error_says(tmp_path: Path, ticking: None) -> None:
+    run = trainer(tmp_path)
+    run.objective = lambda network, coded: root_mean_square(network, coded) * float("nan")
+    with pytest.raises(ModelError, match="resume from the checkpoint"):
+        run.run(minutes=3 / 60)
+    again = trainer(tmp_path, seed=1)
+    again.resume()
+    again.run(minutes=3 / 60)
+    assert again.progress.steps == 3
+
+
+def test_a_run_that_is_interrupted_in_its_last_validation_is_kept(
+    tmp_path: Path, ticking: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trainer(tmp_path)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "validate", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(minutes=3 / 60)
+    again = trainer(tmp_path, seed=1)
+    again.resume()
+    assert again.progress.steps == 3
+    for ours, theirs in zip(again.model.state_dict().values(), run.model.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_the_crops_of_a_resumed_run_depend_on_its_seed(tmp_path: Path) -> None:
+    trainer(tmp_path).save()
+    drawn = []
+    for seed in (3, 3, 4):
+        run = trainer(tmp_path)
+        run.seed = seed
+        run.resume()
+        drawn.append(run.crops.rng.random())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_run_of_another_recipe_is_not_continued(tmp_path: Path) -> None:
+    trainer(tmp_path).save()
+    run = trainer(tmp_path, dataclasses.replace(TINY, optimiser=Descent(0.0)))
+    told = r"checkpoint\.pt: made by another recipe \(optimiser muon, not Descent\(.*\)\): resume it as it was begun"
+    with pytest.raises(ModelCorrupt, match=told):
+        run.resume()
+
+
 def test_a_run_says_how_it_is_trained(tmp_path: Path) -> None:
     assert (trainer(tmp_path).settings["loss"], trainer(tmp_path).settings["optimiser"]) == ("root_mean_square", "muon")
     recipe = dataclasses.replace(TINY, objective=OnPlanes(absolute_error), optimiser=Descent(weight_decay=0.5))
@@ -101,6 +167,13 @@ def test_a_part_begins_where_another_ended(tmp_path: Path) -> None:
     for ours, theirs in zip(second.model.state_dict().values(), first.model.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs)
     assert second.progress.steps == 0
+    told = second.settings["before"]
+    first.progress.steps = 7  # it goes on
+    first.save()
+    second.save()
+    again = trainer(tmp_path / "second")
+    again.resume()
+    assert again.settings["before"] == told == record(asdict(Progress(settings=first.settings)), tmp_path)
 
 
 def test_a_part_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -53,3 +53,12 @@ def test_what_is_shipped_is_trained(model: ModelRecipe) -> None:
     assert {variant.blend.stage for variant in model.variants if variant.blend} <= model.stages.keys()
     for gained in (variant.gained for variant in model.variants if variant.gained):
         assert {gained.before, gained.after} <= MODELS[gained.model].stages.keys()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_stage_comes_after_the_one_that_it_begins_from(model: str) -> None:
+    for stages in (MODELS[model].stages, MODELS[model].short):
+        names = [f"{model}/{stage}" for stage in stages]
+        for name, recipe in zip(names, stages.values(), strict=True):
+            if recipe.init_from in names:
+                assert names.index(recipe.init_from) < names.index(name)

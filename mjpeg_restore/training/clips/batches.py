@@ -64,7 +64,7 @@ class Clips:
             odds: of what happens; None for the default ones.
 
         Raises:
-            SourceNotFound: no picture is large enough.
+            SourceNotFound: no picture is large enough, or there are recordings and none is.
         """
         # Both even, like `side`: the centres of the pixels of a frame that is at rest are those of the picture's.
         self.canvas, self.cut_out = (2 * round(share * side / 2) for share in (CANVAS, CUT_OUT))

@@ -57,11 +57,16 @@ class Excerpts:
             recordings: RGB, uint8 `[frames, height, width, 3]`.
             side: of a crop, in pixels.
             device: that holds the recordings and the crops.
+
+        Raises:
+            SourceNotFound: there are recordings, but not one is large enough.
         """
+        found = list(recordings)
+        large = [recording for recording in found if min(recording.shape[1:3]) >= side]
+        if found and not large:
+            raise SourceNotFound(f"not one recording of {side} by {side} pixels or more to take crops from")
         self.side = side
-        self.recordings = [
-            torch.from_numpy(recording).to(device) for recording in recordings if min(recording.shape[1:3]) >= side
-        ]
+        self.recordings = [torch.from_numpy(recording).to(device) for recording in large]
 
     def __len__(self) -> int:
         """Number of recordings that crops are taken from."""

@@ -97,3 +97,9 @@ def test_crops_are_flipped_and_transposed() -> None:
 
 def test_recordings_that_are_too_small_are_left_out() -> None:
     assert len(Excerpts([clip(), clip(height=15)], 16, torch.device("cpu"))) == 1
+    assert len(Excerpts([], 16, torch.device("cpu"))) == 0
+
+
+def test_recordings_all_of_which_are_too_small_are_refused() -> None:
+    with pytest.raises(SourceNotFound, match="not one recording of 25 by 25 pixels or more"):
+        Excerpts([clip(), clip(height=15)], 25, torch.device("cpu"))
