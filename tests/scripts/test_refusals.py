@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -33,6 +34,19 @@ def pictures(tmp_path: Path) -> Path:
 def test_evaluate_names_a_broken_picture(pictures: Path) -> None:
     (pictures / "b.png").write_bytes((pictures / "a.png").read_bytes()[:500])
     assert refusal("evaluate", "--data", pictures).startswith(f"evaluate: {pictures / 'b.png'} is no picture")
+
+
+def test_evaluate_names_a_picture_that_is_too_small(pictures: Path) -> None:
+    Image.fromarray(scene(64, 7)).save(pictures / "b.png")
+    expected = f"evaluate: {pictures / 'b.png'}: a picture to measure with has 8x8 pixels or more\n"
+    assert refusal("evaluate", "--data", pictures, "--quality", "10", "--model", "decode") == expected
+
+
+def test_evaluate_reads_pictures_of_16_bits_as_training_does(pictures: Path) -> None:
+    from measuring.pictures import load
+
+    Image.fromarray(scene(64, 48)[..., 0].astype(np.uint16) << 8).save(pictures / "b.png")
+    np.testing.assert_array_equal(load(pictures / "b.png")[..., 1], scene(64, 48)[..., 0])
 
 
 def train(pictures: Path, *words: str | Path, model: str = "stream-lite") -> str:
