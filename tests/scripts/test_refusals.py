@@ -132,6 +132,42 @@ def test_train_names_a_device_that_is_not_there(pictures: Path) -> None:
     assert done.stderr.endswith("--device: PyTorch has no device 'abacus' here\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("measure_serving", "--clients", "0"), "--clients, --pictures and --pairs are at least 1"),
+        (("measure_serving", "--pairs", "0"), "--clients, --pictures and --pairs are at least 1"),
+        (("measure_serving", "--pictures", "0"), "--clients, --pictures and --pairs are at least 1"),
+        (("measure_serving", "--size", "5"), "'5' is not a size of 64x48 or more"),
+        (("measure_fleet", "--size", "5"), "'5' is not a size of 64x48 or more"),
+        (("measure_fleet", "--cameras", "0"), "--cameras, --fps and --seconds are more than 0"),
+        (("benchmark", "--only", "memory", "--long", "-1"), "--long is at least 1"),
+        (("check_image", "--keep", str(ROOT)), f"--keep {ROOT}: File exists; name a new folder"),
+    ],
+)
+def test_options_that_make_no_sense(words: tuple[str, ...], told: str) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"{told}\n")
+
+
+@pytest.mark.parametrize("script", ["measure_serving", "measure_fleet"])
+def test_a_model_that_there_is_not(script: str) -> None:
+    assert refusal(script, "--model", "nope", "--size", "64x48").startswith(f"{script}: no model 'nope'")
+
+
+def test_the_camera_names_a_log_that_cannot_be_written(tmp_path: Path) -> None:
+    log = tmp_path / "none" / "log"
+    assert refusal("play_camera", "--log", log) == f"play_camera: cannot write {log} (No such file or directory)\n"
+
+
+def test_a_fleet_that_ends_by_itself_is_an_error(tmp_path: Path) -> None:
+    from measuring.fleet import measure
+
+    with pytest.raises(RuntimeError, match="no model 'nope'"):
+        measure(tmp_path, ["http://127.0.0.1:9/"], "nope", 1.0, serve=False)
+
+
 def test_the_benchmark_wants_sizes_that_can_be_drawn() -> None:
     done = run("benchmark", "--sizes", "16x16")
     assert done.returncode == 2
