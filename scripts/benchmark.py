@@ -44,7 +44,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", type=Path, metavar="DIR", help="weights of AR-CNN and DnCNN-3: measure them too")
     parser.add_argument("--long", type=int, default=2000, metavar="N", help="pictures of the long run (2000)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.long < 1:
+        parser.error("--long is at least 1")
+    return options
 
 
 def _size(word: str) -> Size:

@@ -36,7 +36,10 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder: Path = options.keep or Path(scratch, "image")
-        folder.mkdir(parents=True)
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            parser.error(f"--keep {folder}: {error.strerror}; name a new folder")
         image = Image.parse(ROOT)
         try:
             image.build(folder)

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -62,14 +63,17 @@ Choose = Callable[[int], Restorer]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Means over a data set at one quality."""
+    """Means over a data set at one quality, those in dB over the pictures that have a finite value.
 
-    luma_psnr: float
-    luma_psnr_b: float
+    PSNR is infinite where a picture is restored exactly, as one of a single colour. None: it is of every picture.
+    """
+
+    luma_psnr: float | None
+    luma_psnr_b: float | None
     luma_ssim: float
-    luma_gain: float
-    rgb_psnr: float
-    rgb_gain: float
+    luma_gain: float | None
+    rgb_psnr: float | None
+    rgb_gain: float | None
     luma_worse: float
     rgb_worse: float
     unnatural: float | None
@@ -123,38 +127,42 @@ class Compared:
     scores: NDArray[np.float64]
     """PSNR, PSNR-B and SSIM of each picture, `[pictures, 3]`."""
     gains: NDArray[np.float64]
-    """PSNR gain of each picture in dB, `[pictures]`."""
+    """PSNR gain of each picture in dB, `[pictures]`; not finite where a picture is exact, restored or decoded."""
 
 
 def compare(
     restorer: Restorer, decoder: Restorer, pictures: list[Plane], quality: int, kind: Kind, cell: Consistency
 ) -> Compared:
     """Compress, restore and measure pictures, and count consistent coefficients in `cell`."""
-    restored, scores, plain = [], [], []
+    restored, scores, gains = [], [], []
     for picture in pictures:
         truth = original(picture, kind)
         coded = read(encode(truth, quality))
         cell.add(coded)
         restored.append(samples(restorer, coded))
         scores.append(judge(restored[-1], truth))
-        plain.append(psnr(samples(decoder, coded), truth))
-    found = np.array(scores)
-    return Compared(restored, found, found[:, 0] - plain)
+        gains.append(scores[-1][0] - psnr(samples(decoder, coded), truth))
+    return Compared(restored, np.array(scores), np.array(gains))
+
+
+def mean(values: Iterable[float]) -> float | None:
+    """The mean of those that are finite, to three digits; None if none is."""
+    finite = [value for value in values if math.isfinite(value)]
+    return round(float(np.mean(finite)), 3) if finite else None
 
 
 def measure(restorer: Restorer, pictures: list[Plane], natural: NDArray[np.float64], quality: int) -> Row:
     """Means over the pictures at one quality; `natural` holds the statistics of the originals' luma."""
     cell, decoder = Consistency(restorer), Restorer(catalogue.DECODE, "onnxruntime")
     luma, rgb = (compare(restorer, decoder, pictures, quality, kind, cell) for kind in ("luma", "colour"))
-    luma_psnr, luma_psnr_b, luma_ssim = luma.scores.mean(axis=0).tolist()
     unnatural = unnaturalness(luma.restored, natural)
     return Row(
-        luma_psnr=round(luma_psnr, 3),
-        luma_psnr_b=round(luma_psnr_b, 3),
-        luma_ssim=round(luma_ssim, 4),
-        luma_gain=round(float(luma.gains.mean()), 3),
-        rgb_psnr=round(float(rgb.scores[:, 0].mean()), 3),
-        rgb_gain=round(float(rgb.gains.mean()), 3),
+        luma_psnr=mean(luma.scores[:, 0]),
+        luma_psnr_b=mean(luma.scores[:, 1]),
+        luma_ssim=round(float(luma.scores[:, 2].mean()), 4),
+        luma_gain=mean(luma.gains),
+        rgb_psnr=mean(rgb.scores[:, 0]),
+        rgb_gain=mean(rgb.gains),
         luma_worse=float(np.mean(luma.gains < 0)),
         rgb_worse=float(np.mean(rgb.gains < 0)),
         unnatural=None if unnatural is None else round(unnatural, 2),
@@ -168,14 +176,19 @@ def table(model: str, rows: dict[int, Row]) -> list[str]:
         "   Q   luma PSNR  PSNR-B    SSIM    gain  worse    RGB PSNR    gain  worse  unnatural  consistent",
     ]
     for quality, row in rows.items():
-        consistent = "-" if row.consistent is None else f"{100 * row.consistent:.4f} %"
-        unnatural = "-" if row.unnatural is None else f"{row.unnatural:.2f}"
+        consistent = shown(row.consistent and 100 * row.consistent, ".4f", " %")
         lines.append(
-            f"  {quality:2}     {row.luma_psnr:7.2f} {row.luma_psnr_b:7.2f}  {row.luma_ssim:.4f}  {row.luma_gain:+.2f}"
-            f"  {100 * row.luma_worse:3.0f} %     {row.rgb_psnr:7.2f}   {row.rgb_gain:+.2f}"
-            f"  {100 * row.rgb_worse:3.0f} %  {unnatural:>9}  {consistent:>10}"
+            f"  {quality:2}     {shown(row.luma_psnr):>7} {shown(row.luma_psnr_b):>7}  {row.luma_ssim:.4f}"
+            f"  {shown(row.luma_gain, '+.2f'):>5}  {100 * row.luma_worse:3.0f} %     {shown(row.rgb_psnr):>7}"
+            f"   {shown(row.rgb_gain, '+.2f'):>5}  {100 * row.rgb_worse:3.0f} %  {shown(row.unnatural):>9}"
+            f"  {consistent:>10}"
         )
     return lines
+
+
+def shown(value: float | None, form: str = ".2f", unit: str = "") -> str:
+    """A figure of a table; "-" for none."""
+    return "-" if value is None else f"{value:{form}}{unit}"
 
 
 def comparison(data: str, results: dict[str, dict[int, Row]]) -> list[str]:
@@ -195,7 +208,8 @@ def comparison(data: str, results: dict[str, dict[int, Row]]) -> list[str]:
     for name, rows in results.items():
         who = "ours: " if name.split()[0] in catalogue.shipped() else "run here: "
         lines.append(
-            f"{who + name:44}" + "".join(f"{rows[q].luma_psnr:8.2f} ({rows[q].luma_gain:+.2f})" for q in common)
+            f"{who + name:44}"
+            + "".join(f"{shown(rows[q].luma_psnr):>8} ({shown(rows[q].luma_gain, '+.2f'):>5})" for q in common)
         )
     return lines
 
@@ -215,36 +229,50 @@ def write_manifest(data: str, results: dict[str, dict[int, Row]]) -> None:
     catalogue.write_manifest(path.parent, manifest["models"])
 
 
-def main() -> int:
-    options = arguments()
-    try:
-        with needed("Evaluating"), tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as graphs:
-            import onnx  # noqa: F401, a missing package is reported before the first network is measured
+def evaluate(options: argparse.Namespace) -> None:
+    """Measure, print, and write to the manifest if that is wanted.
 
-            pictures = [load(path) for path in files(options.data)]
-            networks = {name: shipped(name, options.device) for name in options.model or catalogue.shipped()}
-            for name in [name for name in networks if catalogue.find(name).texture]:
-                networks[name + TEXTURED] = shipped(name, options.device, texture=1.0)
-            if options.peers:
-                networks |= peers(options.peers, Path(graphs), options.device)
-            natural = statistics(map(limited_luma, pictures))
-            results = {
-                name: {quality: measure(choose(quality), pictures, natural, quality) for quality in options.quality}
-                for name, choose in networks.items()
-            }
-    except (MjpegRestoreError, OSError) as error:
-        sys.exit(f"evaluate: {worded(error)}")
+    Raises:
+        MjpegRestoreError: something cannot be read, or a network does not run.
+        OSError: the manifest cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="mjpeg-restore-") as graphs:
+        import onnx  # noqa: F401, a missing package is reported before the first network is measured
+
+        pictures = [load(path) for path in files(options.data)]
+        networks = {name: shipped(name, options.device) for name in options.model or catalogue.shipped()}
+        for name in [name for name in networks if catalogue.find(name).texture]:
+            networks[name + TEXTURED] = shipped(name, options.device, texture=1.0)
+        if options.peers:
+            networks |= peers(options.peers, Path(graphs), options.device)
+        natural = statistics(map(limited_luma, pictures))
+        results = {
+            name: {quality: measure(choose(quality), pictures, natural, quality) for quality in options.quality}
+            for name, choose in networks.items()
+        }
     data = options.data.resolve().name
-    if options.write_manifest:
-        write_manifest(data, results)
     if options.json:
         figures = {name: {q: asdict(row) for q, row in rows.items()} for name, rows in results.items()}
         print(json.dumps({"data": data, "pictures": len(pictures), "device": options.device, "models": figures}))
-        return 0
-    print(f"{data}: {len(pictures)} pictures, {options.device}")
-    for name, rows in results.items():
-        print("\n".join(table(name, rows)))
-    print("\n".join(comparison(data, results)))
+    else:
+        print(f"{data}: {len(pictures)} pictures, {options.device}")
+        for name, rows in results.items():
+            print("\n".join(table(name, rows)))
+        print("\n".join(comparison(data, results)))
+    if options.write_manifest:
+        write_manifest(data, results)
+
+
+def main() -> int:
+    options = arguments()
+    try:
+        with needed("Evaluating"):
+            evaluate(options)
+    except (MjpegRestoreError, OSError) as error:
+        sys.exit(f"evaluate: {worded(error)}")
+    except KeyboardInterrupt:
+        print("evaluate: stopped", file=sys.stderr)
+        return 130
     return 0
 
 

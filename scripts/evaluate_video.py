@@ -102,6 +102,7 @@ def measure(models: tuple[Model, Model], options: argparse.Namespace) -> Results
 
     Raises:
         ModelError: the file was measured with another model, or in another way.
+        SourceNotFound: there are no such clips.
         MjpegRestoreError: something cannot be read or written, or a model does not run.
     """
     from measuring_video import results, tables
@@ -111,10 +112,13 @@ def measure(models: tuple[Model, Model], options: argparse.Namespace) -> Results
     found = results.read(options.json) or results.Results(now)
     if differing := [key for key in now if found.about.get(key) != now[key]]:
         raise ModelError(f"{options.json} was measured with another value of {differing[0]!r}: take another file")
+    clips = list(listed(options))
+    if not clips:
+        raise SourceNotFound(f"{options.data}: no clip has {' or '.join(options.clips or [])!r} in its name or kind")
     bench = Bench(*models, options.device, options.threads)
     further = {"speed": options.speed, "storage": options.storage}
     print(tables.HEADER)
-    for one in listed(options):
+    for one in clips:
         if missing := [quality for quality in options.quality if not found.has(one.name, quality, **further)]:
             clip = one.clip()
             for quality in missing:

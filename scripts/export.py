@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,8 @@ from installed import needed
 from mjpeg_restore import catalogue
 from mjpeg_restore.cli.wording import worded
 from mjpeg_restore.errors import MjpegRestoreError, ModelCorrupt, ModelError
+
+MANIFEST = "manifest.json"
 
 
 def arguments() -> argparse.Namespace:
@@ -65,13 +71,26 @@ def read(path: Path) -> dict[str, Any]:
         raise ModelCorrupt(f"{path}: no manifest ({error})") from error
 
 
-def write(path: Path, models: dict[str, Any]) -> None:
-    """Write a manifest, with the models in the order of the recipes."""
+@contextmanager
+def replacing(folder: Path) -> Generator[Path]:
+    """A new folder, whose files replace those of `folder` at the end, unless something failed.
+
+    The manifest comes last, so that no graph of it is missing where the process is killed before.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as made:  # of the same file system
+        yield Path(made)
+        for path in sorted(Path(made).iterdir(), key=lambda path: path.name == MANIFEST):
+            os.replace(path, folder / path.name)
+
+
+def write(folder: Path, models: dict[str, Any]) -> None:
+    """Write the manifest of a folder, with the models in the order of the recipes."""
     from mjpeg_restore.training.recipes import MODELS
 
     order = {name: number for number, name in enumerate(["decode", *MODELS])}
     names = sorted(models, key=lambda name: order.get(name, len(order)))
-    catalogue.write_manifest(path.parent, {name: models[name] for name in names})
+    catalogue.write_manifest(folder, {name: models[name] for name in names})
 
 
 def export_model(options: argparse.Namespace) -> list[str]:
@@ -83,20 +102,20 @@ def export_model(options: argparse.Namespace) -> list[str]:
     """
     from exporting import entry
 
-    path = options.engines / "manifest.json"
-    models = read(path)
+    models = read(options.engines / MANIFEST)
     before = models.get(options.model, {})
-    after = entry(options.model, options.runs, options.engines, before.get("variants", []))
+    with replacing(options.engines) as folder:
+        after = entry(options.model, options.runs, folder, before.get("variants", []))
+        after["quality"] = still_true(before, after)
+        textures = before.get("texture"), after["texture"]
+        if all(textures) and textures[0]["sha256"] == textures[1]["sha256"]:
+            after["texture"]["quality"] = textures[0].get("quality", {})
+        write(folder, models | {options.model: after})
     messages = [
         f"{options.model}: {after['macs_per_pixel']:.0f} MACs per pixel, {v['graphs']}" for v in after["variants"]
     ]
-    textures = before.get("texture"), after["texture"]
     if textures[0] and not textures[1]:
         messages.append(f"{options.model}: no texture is shipped any more, for it was made for other weights")
-    after["quality"] = still_true(before, after)
-    if all(textures) and textures[0]["sha256"] == textures[1]["sha256"]:
-        after["texture"]["quality"] = textures[0].get("quality", {})
-    write(path, models | {options.model: after})
     return messages
 
 
@@ -111,15 +130,16 @@ def export_stages(options: argparse.Namespace) -> list[str]:
 
     from mjpeg_restore.training.recipes import MODELS
 
-    model, folder = MODELS[options.model], options.engines / "ablations"
+    model, ablations = MODELS[options.model], options.engines / "ablations"
     shipped = {stage for variant in model.variants for stage in (variant.grey, variant.colour)}
-    if options.model in read(options.engines / "manifest.json") and (used := sorted(shipped & {*options.stage})):
+    if options.model in read(options.engines / MANIFEST) and (used := sorted(shipped & {*options.stage})):
         raise ModelError(f"{options.model} is made of stage {used[0]!r}: leave out --stage")
-    models = read(folder / "manifest.json")
-    for stage in options.stage:
-        models[f"{options.model}-{stage}"] = stage_entry(options.model, stage, options.runs, folder)
-    write(folder / "manifest.json", models)
-    return [f"{options.model}, stage {s}: {folder / f'{options.model}-{s}.grey.onnx'}" for s in options.stage]
+    models = read(ablations / MANIFEST)
+    with replacing(ablations) as folder:
+        for stage in options.stage:
+            models[f"{options.model}-{stage}"] = stage_entry(options.model, stage, options.runs, folder)
+        write(folder, models)
+    return [f"{options.model}, stage {s}: {ablations / f'{options.model}-{s}.grey.onnx'}" for s in options.stage]
 
 
 def main() -> int:

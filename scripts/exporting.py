@@ -20,6 +20,9 @@ from mjpeg_restore.training.checkpoints import trained
 from mjpeg_restore.training.recipe import ModelRecipe, Variant
 from mjpeg_restore.training.recipes import MODELS
 
+Trained = dict[str, tuple[nn.Module, dict[str, Any]]]
+"""Networks and their training records, by stage."""
+
 DECODE = "the plain JPEG decode, no network: what the others are compared with"
 
 
@@ -92,8 +95,8 @@ class Exporter:
         """A stage's trained network and its training record."""
         return trained(self.recipe.stages[stage], self.checkpoints[stage])
 
-    def export(self, variant: Variant, folder: Path) -> dict[str, Any]:
-        """Write a variant's graphs; returns its entry of the manifest."""
+    def networks(self, variant: Variant) -> Trained:
+        """The networks of a variant's stages, blended and added to as it wants, with their training records."""
         made = {stage: self.network(stage) for stage in {variant.grey, variant.colour}}
         if variant.blend:
             other, _ = self.network(variant.blend.stage)
@@ -109,6 +112,10 @@ class Exporter:
             for network, training in made.values():
                 add_gain(network, before, after, gained.weight)
                 training["gained"] = asdict(gained)
+        return made
+
+    def export(self, variant: Variant, made: Trained, folder: Path) -> dict[str, Any]:
+        """Write the graphs of a variant and its networks; returns its entry of the manifest."""
         kinds = {"grey": made[variant.grey], "colour": made[variant.colour]}
         name = self.name if len(self.recipe.variants) == 1 else f"{self.name}-{variant.label}"
         graphs = export_variant(
@@ -129,8 +136,9 @@ class Exporter:
         if stage is None or not self.checkpoints[stage].is_file():
             return None
         with tempfile.TemporaryDirectory() as folder:
-            (variant,) = self.recipe.variants
-            published = self.export(Variant(variant.qualities, stage, stage), Path(folder))
+            (shipped,) = self.recipe.variants
+            variant = Variant(shipped.qualities, stage, stage)
+            published = self.export(variant, self.networks(variant), Path(folder))
             files = [published["graphs"][kind]["file"] for kind in ("grey", "colour")]
             changed: dict[str, np.ndarray] = {}
             for file in files:
@@ -167,7 +175,8 @@ def entry(name: str, runs: Path, engines: Path, shipped: list[dict[str, Any]]) -
     exporter = Exporter(name, recipe, runs, engines)
     ready = exporter.variants()
     known = {tuple(v["qualities"] or ()): v for v in shipped}
-    known |= {v.qualities or (): exporter.export(v, engines) for v in ready}
+    loaded = [exporter.networks(v) for v in ready]  # exporting takes long: a damaged checkpoint shows before
+    known |= {v.qualities or (): exporter.export(v, made, engines) for v, made in zip(ready, loaded, strict=True)}
     variants = [known[v.qualities or ()] for v in recipe.variants if (v.qualities or ()) in known]
     network, _ = exporter.network(ready[0].colour)
     found = model_entry(network, recipe.summary, variants, projected=recipe.projected, extra=recipe.extra)

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from installed import needed
-from measuring import gpu, gpu_card, gpu_page
+from measuring import gpu, gpu_card, gpu_page, text_file
 from measuring.clips import Size
 from measuring.gpu_page import PARTS
 from measuring.gpu_parity import parity
@@ -179,7 +179,7 @@ def main() -> int:
         if not options.page_only:
             with needed("Checking a GPU"):
                 check(options)
-        gpu_page.write(options.page, gpu_page.page(gpu_page.load(options.json)))
+        text_file.write(options.page, gpu_page.page(gpu_page.load(options.json)))
     except MjpegRestoreError as error:
         print(f"error: {worded(error)}", file=sys.stderr)
         return 4

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
@@ -27,6 +28,8 @@ if TYPE_CHECKING:  # Pillow is imported only to draw: --help works without it
 
 CONTAINERS = (".avi", ".mkv", ".mov", ".mp4")
 MOST_FPS = 1000
+SIDES = range(64, 8193)
+"""Widths and heights: drawing takes a hundred bytes and more for each pixel."""
 SAMPLINGS = {"444": 0, "422": 1, "420": 2}  # Pillow's numbers
 
 
@@ -38,7 +41,19 @@ def encode(picture: Image.Image, quality: int, sampling: str) -> bytes:
 
 
 def write(path: Path, pictures: Iterator[bytes], size: tuple[int, int], fps: Fraction) -> None:
-    """Write coded pictures to the container that the file name selects, or concatenated."""
+    """Write coded pictures to the container that the file name selects, or concatenated: a whole clip or none."""
+    if path.exists() and not path.is_file():  # a device, or a pipe
+        _write(path, pictures, size, fps)
+        return
+    part = path.with_name(f".part-{path.name}")  # the ending selects the container
+    try:
+        _write(part, pictures, size, fps)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write(path: Path, pictures: Iterator[bytes], size: tuple[int, int], fps: Fraction) -> None:
     if path.suffix.lower() not in CONTAINERS:
         with path.open("wb") as file:
             file.writelines(pictures)
@@ -69,7 +84,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("out", type=Path, help=".avi, .mkv, .mov, .mp4, or .mjpeg for a raw stream")
     parser.add_argument("--seconds", type=fraction, default=Fraction(4), help="length (default 4)")
-    parser.add_argument("--size", default="640x480", help="WIDTHxHEIGHT, at least 64x64 (default 640x480)")
+    parser.add_argument("--size", default="640x480", help="WIDTHxHEIGHT, each 64 to 8192 (default 640x480)")
     parser.add_argument("--quality", type=int, default=25, help="1 to 100, as libjpeg counts (default 25)")
     parser.add_argument("--fps", type=fraction, default=Fraction(25), help="pictures a second (default 25)")
     parser.add_argument("--sampling", choices=sorted(SAMPLINGS), default="420", help="chroma (default 420)")
@@ -78,8 +93,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         options.width, options.height = map(int, options.size.lower().split("x"))
     except ValueError:
         parser.error(f"--size {options.size}: give it as 640x480")
-    if min(options.width, options.height) < 64 or not 1 <= options.quality <= 100:
-        parser.error("the size is at least 64x64, the quality 1 to 100")
+    if not {options.width, options.height} <= {*SIDES} or not 1 <= options.quality <= 100:
+        parser.error("width and height are 64 to 8192, the quality is 1 to 100")
     if options.seconds <= 0 or not 0 < options.fps <= MOST_FPS:
         parser.error(f"--seconds and --fps are more than 0, --fps at most {MOST_FPS}")
     return options

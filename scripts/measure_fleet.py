@@ -17,44 +17,53 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from cameras.options import size
 from installed import needed
 
-from mjpeg_restore.errors import MissingExtra
+from mjpeg_restore import catalogue
+from mjpeg_restore.cli.wording import worded
+from mjpeg_restore.errors import MjpegRestoreError
 
 
 def parse() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cameras", type=int, default=4, help="how many (4)")
-    parser.add_argument("--size", default="640x480", help="of their pictures (640x480)")
+    parser.add_argument("--size", type=size, default=(640, 480), metavar="WxH", help="of their pictures (640x480)")
     parser.add_argument("--fps", type=float, default=5, help="pictures a second of each (5)")
     parser.add_argument("--model", default="stream", help="the network (stream)")
     parser.add_argument("--seconds", type=float, default=60, help="how long it is measured (60)")
     parser.add_argument("--serve", action="store_true", help="serve the cameras, too")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if min(options.cameras, options.fps, options.seconds) <= 0:
+        parser.error("--cameras, --fps and --seconds are more than 0")
+    return options
 
 
 def main() -> int:
     """Measure; returns the exit code."""
     options = parse()
-    width, height = map(int, options.size.lower().split("x"))
     try:
         with needed("Drawing pictures"):
             from cameras.http import HttpCamera
             from cameras.pictures import NumberedPictures, street
             from measuring.fleet import measure
-    except MissingExtra as error:
-        sys.exit(f"measure_fleet: {error}")
-    scenes = street((width, height), 60)
+        catalogue.find(options.model)  # before pictures are drawn
+    except MjpegRestoreError as error:
+        sys.exit(f"measure_fleet: {worded(error)}")
+    scenes = street(options.size, 60)
     with ExitStack() as stack, tempfile.TemporaryDirectory() as scratch:
-        pictures = [NumberedPictures((width, height), scenes=scenes).jpeg(number) for number in range(60)]
+        pictures = [NumberedPictures(options.size, scenes=scenes).jpeg(number) for number in range(60)]
         cameras = [
             stack.enter_context(HttpCamera(lambda number: pictures[number % len(pictures)], fps=options.fps))
             for _ in range(options.cameras)
         ]
         urls = [camera.url for camera in cameras]
-        result = measure(Path(scratch), urls, options.model, options.seconds, serve=options.serve)
+        try:
+            result = measure(Path(scratch), urls, options.model, options.seconds, serve=options.serve)
+        except RuntimeError as error:
+            sys.exit(f"measure_fleet: {error}")
     if options.json:
         print(json.dumps(asdict(result)))
     else:

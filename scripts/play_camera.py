@@ -20,7 +20,7 @@ from cameras.faults import random_faults
 from cameras.options import add_camera_options
 from installed import needed
 
-from mjpeg_restore.errors import MissingExtra
+from mjpeg_restore.errors import MissingExtra, reason_of
 
 _DAY = 24 * 60 * 60
 _LOOP = 60
@@ -64,6 +64,10 @@ def main() -> int:
     count = round(options.seconds * options.fps)
     faults = random_faults(options.faults, count, options.every * options.fps, options.seed) if options.faults else []
     with ExitStack() as stack:
+        try:
+            log = stack.enter_context(options.log.open("w")) if options.log else None
+        except OSError as error:
+            sys.exit(f"play_camera: cannot write {options.log} ({reason_of(error)})")
         camera = HttpCamera(
             NumberedPictures(size, options.sampling, options.quality, scenes=scenes),
             dialect=DIALECTS[options.dialect],
@@ -71,7 +75,7 @@ def main() -> int:
             count=count,
             snapshot=options.snapshot,
             faults=faults,
-            log=stack.enter_context(options.log.open("w")) if options.log else None,
+            log=log,
         )
         with camera:
             print(camera.url, flush=True)

@@ -9,6 +9,7 @@ the others mean. What others write in packages of theirs is described in docs/mo
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def read_manifest(folder: Path, package: str = OURS) -> dict[str, Model]:
 
 
 def write_manifest(folder: Path, models: dict[str, Any]) -> None:
-    """Write the manifest of a folder.
+    """Write the manifest of a folder, all or nothing.
 
     Args:
         folder: of the files that it names.
@@ -75,7 +76,12 @@ def write_manifest(folder: Path, models: dict[str, Any]) -> None:
         _models(parse(content), folder, OURS)
     except ValueError as error:
         raise ModelCorrupt(f"{path} is not written: {error}") from error
-    path.write_text(content + "\n")
+    part = path.with_name(f"{FILE}.part")
+    try:
+        part.write_text(content + "\n")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _models(content: object, folder: Path, package: str) -> dict[str, Model]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mjpeg_restore.errors import SourceNotFound
 from mjpeg_restore.training.degradation import Compressed, Degradation, compress
+from mjpeg_restore.training.pictures import load_rgb as load_rgb
 
 PICTURE_SUFFIXES = {".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 """Lossless formats only: a picture that was a JPEG would teach its own artefacts."""
@@ -30,19 +31,6 @@ def picture_files(folder: Path) -> list[Path]:
     if not files:
         raise SourceNotFound(f"{folder}: no lossless pictures ({', '.join(sorted(PICTURE_SUFFIXES))}) there")
     return files
-
-
-def load_rgb(path: Path) -> NDArray[np.uint8]:
-    """Read a picture: uint8 `[height, width, 3]`.
-
-    Raises:
-        SourceNotFound: it cannot be read.
-    """
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise SourceNotFound(f"{path} is no picture that can be read: {error}") from error
 
 
 def with_halves(pictures: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:

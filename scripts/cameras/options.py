@@ -8,6 +8,14 @@ from collections.abc import Sequence
 from cameras.faults import KINDS, Kind
 
 
+def size(word: str) -> tuple[int, int]:
+    """Parse the size of a camera's pictures: width and height."""
+    width, _, height = word.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) >= 64 and int(height) >= 48):
+        raise argparse.ArgumentTypeError(f"{word!r} is not a size of 64x48 or more")
+    return int(width), int(height)
+
+
 def add_camera_options(parser: argparse.ArgumentParser, *, faults: Sequence[Kind], every: float) -> None:
     """Add --fps, --size, --faults, --every and --seed, with the defaults for the kinds and the distance of faults."""
     parser.add_argument("--fps", type=float, default=30, help="pictures a second (30)")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,9 @@ def measure(folder: Path, urls: Sequence[str], model: str, seconds: float, *, se
         model: the network.
         seconds: length of the measurement.
         serve: serve them as well, on a port that the system chooses.
+
+    Raises:
+        RuntimeError: the command ended at once; the message is the last line that it wrote.
     """
     lines = ["[run]", 'serve = "127.0.0.1:0"' if serve else "", "[defaults]", f'model = "{model}"']
     lines += ['output = "{camera}.mp4"']
@@ -63,24 +67,21 @@ def measure(folder: Path, urls: Sequence[str], model: str, seconds: float, *, se
         lines += [f"[cameras.camera{number}]", f'source = "{url}"']
     (folder / "cameras.toml").write_text("\n".join(lines) + "\n")
     command = [sys.executable, "-c", "from mjpeg_restore.cli import entry; entry()"]  # as the installed command does
-    with (folder / "log.txt").open("w") as log:
-        process = subprocess.Popen(
-            [*command, "run", str(folder / "cameras.toml"), "--json"], stdout=subprocess.PIPE, stderr=log, text=True
-        )
-    try:
-        time.sleep(_WARM_UP)
-        before, begun = _cpu_seconds(process.pid), time.monotonic()
-        threads, memory = 0, 0.0
-        while time.monotonic() - begun < seconds:
-            threads = max(threads, len(os.listdir(f"/proc/{process.pid}/task")))
-            memory = max(memory, resident_mb(process.pid))
-            time.sleep(0.5)
-        lasted = time.monotonic() - begun
-        cores = (_cpu_seconds(process.pid) - before) / lasted
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    words = [*command, "run", str(folder / "cameras.toml"), "--json"]
+    with (
+        (folder / "log.txt").open("w") as log,
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_WARM_UP)
+                lines = (folder / "log.txt").read_text().splitlines()
+                raise RuntimeError(lines[-1] if lines else "the command ended")
+            lasted, cores, threads, memory = _watch(process.pid, seconds)
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
     reports = [camera["report"] for camera in json.loads(output)["cameras"].values()]
     slowest = max(reports, key=lambda report: report["latency_ms"].get("p50", 0.0))
     return FleetCost(
@@ -94,6 +95,18 @@ def measure(folder: Path, urls: Sequence[str], model: str, seconds: float, *, se
         slowest["latency_ms"],
         process.returncode,
     )
+
+
+def _watch(process: int, seconds: float) -> tuple[float, float, int, float]:
+    """Watch a process for some seconds; returns how many, and its cores, most threads and most memory."""
+    before, begun = _cpu_seconds(process), time.monotonic()
+    threads, memory = 0, 0.0
+    while time.monotonic() - begun < seconds:
+        threads = max(threads, len(os.listdir(f"/proc/{process}/task")))
+        memory = max(memory, resident_mb(process))
+        time.sleep(0.5)
+    lasted = time.monotonic() - begun
+    return lasted, (_cpu_seconds(process) - before) / lasted, threads, memory
 
 
 def _cpu_seconds(process: int) -> float:

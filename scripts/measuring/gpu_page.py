@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from measuring.text_file import write
 from mjpeg_restore import catalogue
-from mjpeg_restore.errors import SinkError, SourceError, reason_of
+from mjpeg_restore.errors import SourceError, reason_of
 
 Card = dict[str, Any]
 """As `gpu_card.card` describes it."""
@@ -64,22 +64,12 @@ def load(path: Path) -> Results:
 
 
 def save(path: Path, results: Results) -> None:
-    """Write the results; see `write`."""
-    write(path, json.dumps(results, indent=1, sort_keys=True) + "\n")
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file, all or nothing.
+    """Write the results, all or nothing.
 
     Raises:
-        SinkError: it cannot be written.
+        SinkError: they cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(text)
-        os.replace(part, path)
-    except OSError as error:
-        raise SinkError(f"cannot write {path} ({reason_of(error)})") from error
+    write(path, json.dumps(results, indent=1, sort_keys=True) + "\n")
 
 
 def page(results: Results) -> str:

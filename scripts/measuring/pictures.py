@@ -21,6 +21,9 @@ all of it at 4:2:0; or its green channel as a grey JPEG."""
 TITLES = {"live1": "LIVE1", "bsds500-test": "BSDS500", "cid22-validation": "CID22"}
 """Names of folders in tables."""
 
+SMALLEST = 8
+"""Minimum side of a picture: SSIM is measured in windows of 8x8."""
+
 SUFFIXES = {".png", ".webp", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff"}
 
 
@@ -40,19 +43,20 @@ def load(path: Path, shrink: int = 1) -> Plane:
     """Read a picture, down-scaled by an integer factor: uint8 `[height, width, 3]`.
 
     Raises:
-        SourceNotFound: it cannot be read.
+        SourceNotFound: it cannot be read, or is too small to be measured.
     """
     from PIL import Image
 
-    try:
-        with Image.open(path) as image:
-            rgb = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise SourceNotFound(f"{path} is no picture that can be read: {error}") from error
+    from mjpeg_restore.training.pictures import load_rgb
+
+    rgb = load_rgb(path)
+    height, width = (side // shrink for side in rgb.shape[:2])
+    if min(height, width) < SMALLEST:
+        smallest = SMALLEST * shrink
+        raise SourceNotFound(f"{path}: a picture to measure with has {smallest}x{smallest} pixels or more")
     if shrink > 1:
-        size = (rgb.width // shrink, rgb.height // shrink)
-        rgb = rgb.resize(size, Image.Resampling.LANCZOS)
-    return np.asarray(rgb)
+        rgb = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS))
+    return rgb
 
 
 def limited_luma(rgb: Plane) -> Plane:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from measuring import text_file
+
 from measuring_video.rows import Row
-from mjpeg_restore.errors import SinkError, SourceError, reason_of
+from mjpeg_restore.errors import SourceError, reason_of
 
 
 @dataclass(slots=True)
@@ -70,12 +71,7 @@ class Results:
             SinkError: it cannot be written.
         """
         lines = ",\n".join(json.dumps(row.as_dict()) for row in self.rows)
-        part = path.with_name(f"{path.name}.part")
-        try:
-            part.write_text(f'{{"about": {json.dumps(self.about)},\n"rows": [\n{lines}\n]}}\n')
-            os.replace(part, path)
-        except OSError as error:
-            raise SinkError(f"cannot write {path} ({reason_of(error)})") from error
+        text_file.write(path, f'{{"about": {json.dumps(self.about)},\n"rows": [\n{lines}\n]}}\n')
 
 
 def read(path: Path) -> Results | None:
@@ -86,7 +82,10 @@ def read(path: Path) -> Results | None:
     """
     try:
         found = json.loads(path.read_text())
-        return Results(dict(found["about"]), [Row.parse(row) for row in found["rows"]])
+        about = dict(found["about"])
+        if not {"model", "over"} <= about.keys():
+            raise ValueError("the two models are not named")
+        return Results(about, [Row.parse(row) for row in found["rows"]])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, TypeError) as error:

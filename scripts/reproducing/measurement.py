@@ -11,12 +11,13 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from measuring import pictures
+from measuring import pictures, text_file
 from measuring.machine import machine
 from measuring.pictures import TITLES, Kind, Plane
 from measuring.scores import judge, samples, statistics, unnaturalness
 from numpy.typing import NDArray
 
+from mjpeg_restore.errors import SourceError, reason_of
 from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer
@@ -45,20 +46,43 @@ class Kept:
     """Measured values by what they are of, in a JSON file from run to run, or in memory only."""
 
     def __init__(self, path: Path | None) -> None:
+        """Read the file if there is one.
+
+        Raises:
+            SourceError: it holds something else.
+        """
         self._path = path
         self._values: dict[str, tuple[Any, ...]] = {}
         if path and path.is_file():
-            self._values = {what: tuple(values) for what, values in json.loads(path.read_text()).items()}
+            self._values = _read(path)
 
     def get(self, what: str) -> tuple[Any, ...] | None:
         """The values, or None if they have not been measured."""
         return self._values.get(what)
 
     def put(self, what: str, values: tuple[Any, ...]) -> None:
-        """Keep values."""
+        """Keep values.
+
+        Raises:
+            SinkError: the file cannot be written.
+        """
         self._values[what] = values
         if self._path:
-            self._path.write_text(json.dumps(self._values, indent=0) + "\n")
+            text_file.write(self._path, json.dumps(self._values, indent=0) + "\n")
+
+
+def _read(path: Path) -> dict[str, tuple[Any, ...]]:
+    try:
+        found = json.loads(path.read_text())
+        if not isinstance(found, dict) or not all(map(_are_figures, found.values())):
+            raise ValueError("not figures by what they are of")
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path}: no scores of an earlier run ({reason_of(error)}); delete it") from error
+    return {what: tuple(values) for what, values in found.items()}
+
+
+def _are_figures(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(value, int | float) for value in values)
 
 
 class Bench:
@@ -76,6 +100,9 @@ class Bench:
             most: maximum number of pictures per set; None for all.
             networks: supplies the networks.
             scores: file that keeps scores and times from run to run.
+
+        Raises:
+            SourceError: that file holds something else.
         """
         self.data, self.most = data, most
         self.networks = networks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -349,6 +350,21 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     write_manifest(tmp_path, {"decode": written})
     again = read_manifest(tmp_path)["decode"].as_dict()
     assert again == model.as_dict()
+
+
+def test_a_manifest_whose_writing_fails_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half_written(path: Path, text: str) -> int:
+        with path.open("w") as file:
+            file.write(text[: len(text) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    fill(tmp_path, before := manifest())
+    written = {name: value for name, value in find("decode").as_dict().items() if name != "name"}
+    monkeypatch.setattr(Path, "write_text", half_written)
+    with pytest.raises(OSError, match="No space left"):
+        write_manifest(tmp_path, {"decode": written})
+    assert json.loads((tmp_path / "manifest.json").read_text()) == before
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
 def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:

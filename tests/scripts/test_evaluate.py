@@ -64,6 +64,43 @@ def test_qualities_that_there_are_not(pictures: Path, quality: str) -> None:
     assert f"{quality!r} is not 1 to 100" in done.stderr
 
 
+@pytest.mark.parametrize("model", ["decode", "stream-lite"])
+def test_pictures_that_are_exact_are_left_out_of_means(pictures: Path, tmp_path: Path, model: str) -> None:
+    shutil.copy(pictures / "0.png", tmp_path)
+    words = ("--model", model, "--quality", "20", "--json", "--data")
+    alone = json.loads(run("evaluate", *words, tmp_path).stdout)["models"][model]["20"]
+    Image.new("RGB", (96, 104), (128, 128, 128)).save(tmp_path / "flat.png")
+    done = run("evaluate", *words, tmp_path)
+    assert done.returncode == 0, done.stderr
+    both = json.loads(done.stdout, parse_constant=pytest.fail)["models"][model]["20"]
+    assert both["rgb_gain"] == alone["rgb_gain"]
+    (tmp_path / "0.png").unlink()
+    flat = json.loads(run("evaluate", *words, tmp_path).stdout, parse_constant=pytest.fail)["models"][model]["20"]
+    assert flat["rgb_gain"] is None and (flat["rgb_psnr"] is None) == (model == "decode")
+    assert run("evaluate", *words[:-2], "--data", tmp_path).returncode == 0
+
+
+def test_what_was_measured_is_printed_before_a_manifest_that_cannot_be_written(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path, models: dict[str, object]) -> None:
+        raise OSError("no room on the disk")
+
+    monkeypatch.setattr(catalogue, "write_manifest", full)
+    done = run("evaluate", "--data", pictures, "--model", "decode", "--quality", "20", "--write-manifest")
+    assert "luma PSNR" in done.stdout
+    assert (done.returncode, done.stderr) == (1, "evaluate: no room on the disk\n")
+
+
+def test_an_evaluation_that_is_stopped_says_so(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(catalogue, "shipped", stop)
+    done = run("evaluate", "--data", pictures)
+    assert (done.returncode, done.stderr) == (130, "evaluate: stopped\n")
+
+
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "scripts")

@@ -240,7 +240,10 @@ def test_results_come_back_from_their_file(tmp_path: Path) -> None:
     assert results.read(tmp_path / "video.json") == found
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"about": {}, "rows": [{"clip": "a"}]}', '{"about": {}, "rows": [1]}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"about": {}, "rows": [{"clip": "a"}]}', '{"about": {}, "rows": [1]}', '{"about": {}, "rows": []}'],
+)
 def test_a_file_of_something_else_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "video.json").write_text(text)
     with pytest.raises(SourceError, match=r"video\.json: no results of an earlier run"):
@@ -366,6 +369,12 @@ def test_figures_of_another_model_are_not_mixed_in(data: Path, tmp_path: Path) -
     done = run("evaluate_video", "--json", tmp_path / "video.json", "--data", data, "--model", "stream-lite")
     assert done.returncode == 1
     assert "was measured with another value of 'model'" in done.stderr
+
+
+def test_words_that_no_clip_has_are_an_error(data: Path, tmp_path: Path) -> None:
+    done = run("evaluate_video", "--json", tmp_path / "video.json", "--data", data, "--clips", "nosuch")
+    assert done.returncode == 1
+    assert done.stderr == f"evaluate_video: {data}: no clip has 'nosuch' in its name or kind\n"
 
 
 def test_a_page_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_what_another_network_has_gained_is_added(monkeypatch: pytest.MonkeyPatc
         torch.save({"model": states[stage], "progress": PROGRESS}, checkpoint)
     exporter = Exporter("l4", replace(MODELS["l4"], variants=(variant,)), tmp_path, tmp_path)
     assert exporter.variants() == [variant]
-    entry = exporter.export(variant, tmp_path)
+    entry = exporter.export(variant, exporter.networks(variant), tmp_path)
     assert entry["training"]["grey"]["gained"] == asdict(gained)
     name, weight = next((name, weight) for name, weight in states["q10"].items() if weight.ndim == 4)
     expected = weight + 0.5 * (states["q30"][name] - states["q20"][name])
@@ -244,6 +244,36 @@ def test_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:
     assert str(tmp_path / "runs" / "l8") in done.stderr
     assert "run scripts/train.py --model l8 first" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_cut_checkpoint_of_one_variant_leaves_all_graphs_and_the_manifest_as_they_were(tmp_path: Path) -> None:
+    runs, engines = tmp_path / "runs", tmp_path / "engines"
+    for stage in ("q10", "q20"):
+        checkpoint = runs / "l4" / stage / "checkpoint.pt"
+        checkpoint.parent.mkdir(parents=True)
+        torch.save({"model": L4(residual=True, chroma=True).state_dict(), "progress": PROGRESS}, checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    engines.mkdir()
+    for name in ("manifest.json", "l4-q10.grey.onnx", "l4-q20.grey.onnx"):
+        shutil.copy(catalogue.shipped_folder() / name, engines)
+    before = {path.name: path.read_bytes() for path in engines.iterdir()}
+    done = run("export", "--model", "l4", "--runs", runs, "--engines", engines)
+    assert done.stderr.startswith(f"export: {checkpoint}: not a checkpoint of this network")
+    assert {path.name: path.read_bytes() for path in engines.iterdir()} == before
+
+
+def test_files_are_replaced_together_or_not_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    from export import replacing
+
+    names = ("a.onnx", "manifest.json", "z.npz")
+    with replacing(tmp_path / "engines") as folder:
+        for name in names:
+            (folder / name).write_text("old")
+    with pytest.raises(OSError, match="full"), replacing(tmp_path / "engines") as folder:
+        (folder / "a.onnx").write_text("new")
+        raise OSError("the disk is full")
+    assert {path.name: path.read_text() for path in (tmp_path / "engines").iterdir()} == dict.fromkeys(names, "old")
 
 
 def test_another_networks_checkpoint_is_one_line(tmp_path: Path) -> None:

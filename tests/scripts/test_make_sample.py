@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +58,7 @@ def test_the_same_arguments_make_the_same_clip(tmp_path: Path) -> None:
     [
         ("--size", "big"),
         ("--size", "8x8"),
+        ("--size", "100000x100000"),
         ("--quality", "0"),
         ("--seconds", "0"),
         ("--seconds", "1/0"),
@@ -68,6 +71,29 @@ def test_arguments_that_make_no_sense(tmp_path: Path, arguments: tuple[str, str]
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "clip.avi").exists()
+
+
+@pytest.mark.parametrize("name", ["clip.avi", "clip.mjpeg"])
+def test_a_clip_that_cannot_be_finished_leaves_what_was_there(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, saved = Image.Image.save, list[object]()
+
+    def full(picture: Image.Image, file: io.BytesIO, *words: str, **options: int) -> None:
+        saved.append(picture)
+        if len(saved) % 3 == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(picture, file, *words, **options)
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    for before in ([], [name]):
+        for file in before:
+            (tmp_path / file).write_bytes(b"an earlier one")
+        done = run("make_sample", tmp_path / name, *SMALL)
+        assert done.returncode == 1
+        assert done.stderr == f"make_sample: cannot write {tmp_path / name}: {os.strerror(errno.ENOSPC)}\n"
+        assert [path.name for path in tmp_path.iterdir()] == before
+    assert (tmp_path / name).read_bytes() == b"an earlier one"
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -33,6 +34,19 @@ def pictures(tmp_path: Path) -> Path:
 def test_evaluate_names_a_broken_picture(pictures: Path) -> None:
     (pictures / "b.png").write_bytes((pictures / "a.png").read_bytes()[:500])
     assert refusal("evaluate", "--data", pictures).startswith(f"evaluate: {pictures / 'b.png'} is no picture")
+
+
+def test_evaluate_names_a_picture_that_is_too_small(pictures: Path) -> None:
+    Image.fromarray(scene(64, 7)).save(pictures / "b.png")
+    expected = f"evaluate: {pictures / 'b.png'}: a picture to measure with has 8x8 pixels or more\n"
+    assert refusal("evaluate", "--data", pictures, "--quality", "10", "--model", "decode") == expected
+
+
+def test_evaluate_reads_pictures_of_16_bits_as_training_does(pictures: Path) -> None:
+    from measuring.pictures import load
+
+    Image.fromarray(scene(64, 48)[..., 0].astype(np.uint16) << 8).save(pictures / "b.png")
+    np.testing.assert_array_equal(load(pictures / "b.png")[..., 1], scene(64, 48)[..., 0])
 
 
 def train(pictures: Path, *words: str | Path, model: str = "stream-lite") -> str:
@@ -118,6 +132,42 @@ def test_train_names_a_device_that_is_not_there(pictures: Path) -> None:
     done = run("train", "--model", "l8", "--data", pictures, "--validation", pictures, "--device", "abacus")
     assert done.returncode == 2
     assert done.stderr.endswith("--device: PyTorch has no device 'abacus' here\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("measure_serving", "--clients", "0"), "--clients, --pictures and --pairs are at least 1"),
+        (("measure_serving", "--pairs", "0"), "--clients, --pictures and --pairs are at least 1"),
+        (("measure_serving", "--pictures", "0"), "--clients, --pictures and --pairs are at least 1"),
+        (("measure_serving", "--size", "5"), "'5' is not a size of 64x48 or more"),
+        (("measure_fleet", "--size", "5"), "'5' is not a size of 64x48 or more"),
+        (("measure_fleet", "--cameras", "0"), "--cameras, --fps and --seconds are more than 0"),
+        (("benchmark", "--only", "memory", "--long", "-1"), "--long is at least 1"),
+        (("check_image", "--keep", str(ROOT)), f"--keep {ROOT}: File exists; name a new folder"),
+    ],
+)
+def test_options_that_make_no_sense(words: tuple[str, ...], told: str) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"{told}\n")
+
+
+@pytest.mark.parametrize("script", ["measure_serving", "measure_fleet"])
+def test_a_model_that_there_is_not(script: str) -> None:
+    assert refusal(script, "--model", "nope", "--size", "64x48").startswith(f"{script}: no model 'nope'")
+
+
+def test_the_camera_names_a_log_that_cannot_be_written(tmp_path: Path) -> None:
+    log = tmp_path / "none" / "log"
+    assert refusal("play_camera", "--log", log) == f"play_camera: cannot write {log} (No such file or directory)\n"
+
+
+def test_a_fleet_that_ends_by_itself_is_an_error(tmp_path: Path) -> None:
+    from measuring.fleet import measure
+
+    with pytest.raises(RuntimeError, match="no model 'nope'"):
+        measure(tmp_path, ["http://127.0.0.1:9/"], "nope", 1.0, serve=False)
 
 
 def test_the_benchmark_wants_sizes_that_can_be_drawn() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from measuring.metrics import psnr, psnr_b
 from measuring.pictures import encode, original, squares
 from measuring.scores import samples
 
+from mjpeg_restore.errors import SourceError
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer
 from tests.jpeg.pictures import scene
@@ -18,6 +20,7 @@ needs("matplotlib")
 
 from reproducing.equivalence import Ladder, equivalent
 from reproducing.figures import mosaic
+from reproducing.measurement import Kept
 from reproducing.networks import Networks
 from reproducing.one_to_many import grid
 from reproducing.qgac import gains
@@ -25,6 +28,22 @@ from reproducing.qgac_tables import TABLE_1 as QGAC_TABLE_1
 from reproducing.qgcn import leading
 from reproducing.qgcn_tables import TABLE_2, TABLE_3
 from reproducing.spp import SimplePostProcessing
+
+
+@pytest.mark.parametrize("text", ["", '{"a":', "[]", '{"a": 5}', '{"a": ["b"]}'])
+def test_a_file_that_holds_no_scores_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "scores.json").write_text(text)
+    with pytest.raises(SourceError, match=r"scores\.json: no scores of an earlier run \(.+\); delete it"):
+        Kept(tmp_path / "scores.json")
+
+
+def test_scores_are_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    Kept(path).put("a", (1.0,))
+    path.with_name("earlier.json").hardlink_to(path)  # still leads to the bytes before
+    Kept(path).put("b", (2.0,))
+    assert (Kept(path).get("a"), Kept(path).get("b")) == ((1.0,), (2.0,))
+    assert Kept(path.with_name("earlier.json")).get("b") is None
 
 
 @needs_data("peers")

@@ -43,6 +43,20 @@ def test_pictures_are_rgb_of_8_bits(tmp_path: Path) -> None:
     assert picture.dtype == np.uint8
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_of_16_bits_the_upper_8_are_taken(tmp_path: Path, order: str) -> None:
+    grey = scene(32, 24)[..., 0]
+    Image.fromarray((grey.astype(np.uint16) << 8 | 0x7F).astype(f"{order}u2")).save(tmp_path / "deep.tif")
+    np.testing.assert_array_equal(load_rgb(tmp_path / "deep.tif"), np.stack(3 * [grey], axis=-1))
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_samples_of_32_bits_are_refused(tmp_path: Path, dtype: type) -> None:
+    Image.fromarray(scene(32, 24)[..., 0].astype(dtype)).save(tmp_path / "deep.tif")
+    with pytest.raises(SourceNotFound, match=r"deep\.tif is no picture that can be read: samples of 32 bits"):
+        load_rgb(tmp_path / "deep.tif")
+
+
 def test_halves_come_beside_the_whole() -> None:
     assert [picture.shape for picture in with_halves([scene(32, 24)])] == [(24, 32, 3), (12, 16, 3)]
 
