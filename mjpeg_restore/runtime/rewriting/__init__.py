@@ -53,7 +53,7 @@ def for_tensorrt(graph: bytes, *, half: bool, extra: str = "tensorrt") -> bytes:
 
 
 def for_torch(graph: bytes, *, half: bool, extra: str = "torch", purpose: str = "PyTorch") -> bytes:
-    """Rewrite a graph for PyTorch, or ONNX Runtime on a GPU: without 8-bit steps, with the contract's inputs and outputs.
+    """Rewrite a graph for PyTorch, or ONNX Runtime on a GPU: without 8-bit steps, its ends as in the contract.
 
     Args:
         graph: the contents of an ONNX file of the contract, with its weights.
