@@ -56,5 +56,5 @@ DEMO := $(addprefix demo/,sample.avi restored.mp4 before-after.mp4 before-after.
 
 clean:
 	rm -f $(DEMO)
-	-rmdir demo 2>/dev/null
+	rmdir demo 2>/dev/null || true  # it stays while there is anything in it
 	rm -rf $(VENV) build dist *.egg-info mjpeg_restore/*/*.so mjpeg_restore/*/*/*.so
