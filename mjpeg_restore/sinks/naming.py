@@ -33,9 +33,7 @@ _STANDARD_OUTPUT = "/dev/stdout"
 """Another name of "-", where the system has it."""
 _DEVICE = re.compile(r"/dev/video[0-9]+")
 _SUFFIXES: dict[str, Format] = {".y4m": "y4m", ".m3u8": "hls", **dict.fromkeys(EXTENSIONS, "picture")}
-_EXTENSIONS = (*CONTAINERS, *_SUFFIXES)
-_OTHER_PICTURES = (".webp", ".tif", ".tiff", ".bmp")
-"""Extensions of pictures that are not written."""
+_EXTENSIONS = frozenset((*_SUFFIXES, *CONTAINERS))
 
 _IN_PIPES: dict[str, Format] = {"": "y4m", ".y4m": "y4m", ".ts": "ts"}
 """Of named pipes and devices. Other files cannot be written from their beginning to their end."""
@@ -248,11 +246,7 @@ def _format_of(name: str) -> tuple[Format, str]:
         return _IN_PIPES[path.suffix.lower()], name
     if is_pattern(path.name) or not path.suffix or name.endswith("/") or kind_of(path) == "folder":
         return "pictures", name
-    suffix = path.suffix.lower()
-    if suffix not in _EXTENSIONS:
-        known = "pictures are .png or .jpg" if suffix in _OTHER_PICTURES else f"use one of {' '.join(_EXTENSIONS)}"
-        raise SinkError(f"{name}: no output has that extension; {known}")
-    return _SUFFIXES.get(suffix, "video"), name
+    return _SUFFIXES.get(path.suffix.lower(), "video"), name
 
 
 def _address(url: str, format: Format) -> Address:

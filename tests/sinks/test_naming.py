@@ -53,17 +53,6 @@ def test_a_name_states_the_format(name: str, format: str, where: str) -> None:
     assert (found.format, found.where) == (format, where)
 
 
-@pytest.mark.parametrize("name", ["a.webp", "out/A.TIF", "a.tiff", "a.bmp"])
-def test_pictures_of_other_formats_are_told_which_there_are(name: str) -> None:
-    with pytest.raises(SinkError, match=rf"^{name}: no output has that extension; pictures are \.png or \.jpg$"):
-        Target.parse(name, DEFAULT)
-
-
-def test_another_extension_is_told_all_that_there_are() -> None:
-    with pytest.raises(SinkError, match=r"^a\.wmv: no output has .* \.mp4 .* \.ts \.y4m \.m3u8 \.png \.jpg \.jpeg$"):
-        Target.parse("a.wmv", DEFAULT)
-
-
 @pytest.mark.parametrize("name", ["v4l2:", "y4m:", "raw:", "ts:"])
 def test_a_format_without_a_name_is_no_folder(name: str) -> None:
     for interpret in (lambda: Target.parse(name, DEFAULT), lambda: within("folder", name)):
