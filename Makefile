@@ -51,5 +51,10 @@ $(VENV)/development: $(SOURCES)
 	$(BIN)/mjpeg-restore --version
 	touch $(VENV)/runtime $@
 
+# What `make demo` has made goes; a recording of one's own beside it stays.
+DEMO := $(addprefix demo/,sample.avi restored.mp4 before-after.mp4 before-after.png)
+
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info mjpeg_restore/*/*.so mjpeg_restore/*/*/*.so
+	rm -f $(DEMO)
+	rmdir demo 2>/dev/null || true  # it stays while there is anything in it
+	rm -rf $(VENV) build dist *.egg-info mjpeg_restore/*/*.so mjpeg_restore/*/*/*.so

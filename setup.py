@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -17,6 +18,7 @@ from setuptools.command.build_ext import build_ext
 
 LIMITED_API = "0x030B0000"  # CPython 3.11: one wheel for it and all later versions
 PROBE = "#include <stdio.h>\n#include <jpeglib.h>\n#ifndef LIBJPEG_TURBO_VERSION\n#error\n#endif\n"
+CLANG = "#if !defined(__clang__) || !defined(__x86_64__)\n#error\n#endif\n"
 STATIC = os.environ.get("LIBJPEG_TURBO", "")
 OPTIONAL = not STATIC and "CIBUILDWHEEL" not in os.environ
 
@@ -47,27 +49,32 @@ class OptionalBuild(build_ext):
         try:
             self._check(ext)
             super().build_extension(ext)
+            if ext.name == SPARSE and self._compiles(CLANG):  # they are written for GCC there, and the module is empty
+                self._warn(ext, "Clang compiles none of them")
         except Exception as error:  # compilers and linkers fail in their own ways; all mean the same here
             if not ext.optional:
                 raise
-            reason = error if isinstance(error, OSError) else "it does not compile, see above"
-            sys.stderr.write(f"warning: mjpeg-restore: {WITHOUT[ext.name].format(reason)}.\n")
+            self._warn(ext, error if isinstance(error, OSError) else "it does not compile, see above")
+
+    def _warn(self, ext: Extension, reason: object) -> None:
+        sys.stderr.write(f"warning: mjpeg-restore: {WITHOUT[ext.name].format(reason)}.\n")
 
     def _check(self, ext: Extension) -> None:
         """Fail at once where the compiler would print a page of errors first."""
-        if ext.name == READER and not self._has_headers(ext.include_dirs):
+        # A compiler that does not work says so itself.
+        if ext.name == READER and self._compiles("") and not self._compiles(PROBE, ext.include_dirs):
             raise FileNotFoundError("libjpeg-turbo's headers are missing")
         if ext.name in VECTORS and self.compiler.compiler_type == "msvc":
             raise OSError("MSVC lacks the vector types of GCC and Clang")
 
-    def _has_headers(self, folders: list[str]) -> bool:
-        """Ask the compiler whether it finds libjpeg-turbo's headers."""
+    def _compiles(self, program: str, folders: Sequence[str] = ()) -> bool:
+        """Ask the compiler whether a program is correct, with headers of these folders."""
         command = getattr(self.compiler, "compiler_so", None)
         if not command:  # not a Unix compiler: just try
             return True
         include = [f"-I{folder}" for folder in [*folders, *self.compiler.include_dirs]]
         probe = [*command, *include, "-fsyntax-only", "-x", "c", "-"]
-        return subprocess.run(probe, input=PROBE, text=True, capture_output=True).returncode == 0
+        return subprocess.run(probe, input=program, text=True, capture_output=True).returncode == 0
 
 
 def extension(name: str, optimisation: str, **options: object) -> Extension:

@@ -24,7 +24,12 @@ _PATIENCE = 2.0
 
 
 def restore(
-    data: bytes, model: str = catalogue.DEFAULT, *, device: str = "auto", texture: float = 0.0, seed: int = 0
+    data: bytes,
+    model: str | Restorer = catalogue.DEFAULT,
+    *,
+    device: str = "auto",
+    texture: float = 0.0,
+    seed: int = 0,
 ) -> Picture:
     """Restore one JPEG.
 
@@ -32,7 +37,8 @@ def restore(
 
     Args:
         data: the coded picture; foreign bytes may stand around it.
-        model: a name from the catalogue, "stream" by default.
+        model: a name from the catalogue, "stream" by default, or a `Restorer`, whose own settings then stand for those
+            that follow.
         device: "auto", "cuda" for an NVIDIA GPU, "openvino" and so on; see `Restorer`.
         texture: amount of invented texture, 0..1; "qgac" only.
         seed: which of many possible pictures; "one-to-many" only.
@@ -46,7 +52,8 @@ def restore(
         UnknownModel, RuntimeUnavailable: the network cannot be run.
     """
     header = scan(data)
-    picture = _restorer(model, device, texture, seed).restore(read(data, header=header))
+    restorer = model if isinstance(model, Restorer) else _restorer(model, device, texture, seed)
+    picture = restorer.restore(read(data, header=header))
     return upright(picture, header.orientation)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import mjpeg_restore
 from mjpeg_restore.jpeg import entropy, reader_name
 from mjpeg_restore.runtime import NativeDecode
-from mjpeg_restore.runtime.cpu import rectangles, state
+from mjpeg_restore.runtime.cpu import rectangles, sparse, state
 
 SIZE = (64, 96)
 
@@ -47,6 +47,8 @@ def problems() -> list[str]:
         found.append("there is no native decode and projection")
     if state.native is None and sys.platform != "win32":
         found.append("there is no native state of cameras")
+    if sparse.native is None and sys.platform != "win32":
+        found.append("there are no native convolutions")
     if rectangles.native is None:
         found.append("there is no native search for the pieces of a picture that moved")
     return found

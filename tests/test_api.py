@@ -39,6 +39,12 @@ def test_restore_takes_every_sampling_and_size(sampling: str, size: tuple[int, i
     assert picture.to_ndarray("rgb").shape == (size[1], size[0], 3)
 
 
+def test_restore_takes_a_restorer() -> None:
+    data = encode()
+    picture = mjpeg_restore.restore(data, mjpeg_restore.Restorer("decode"))
+    assert all(map(np.array_equal, picture.planes, mjpeg_restore.restore(data, "decode").planes))
+
+
 def test_restore_passes_over_foreign_bytes() -> None:
     data = encode()
     plain, wrapped = (mjpeg_restore.restore(d, "decode") for d in (data, b"--boundary\r\n\r\n" + data + b"\r\n"))

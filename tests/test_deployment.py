@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -23,6 +24,18 @@ ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "cameras.md").read_text()
 EXAMPLES = re.findall(r"^```toml\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
 SECRETS = {"DOOR_PASSWORD": "s3cret", "MJPEG_RESTORE_TOKEN": "t0ken"}
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("own", [["own.avi"], []])
+def test_make_clean_keeps_own_recordings(own: list[str], tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "demo").mkdir()
+    for name in ("sample.avi", "restored.mp4", "before-after.mp4", "before-after.png", *own):
+        (tmp_path / "demo" / name).touch()
+    subprocess.run(["make", "--silent", "clean"], cwd=tmp_path, capture_output=True, check=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"Makefile", *(["demo"] if own else [])}
+    assert [path.name for path in tmp_path.glob("demo/*")] == own
 
 
 @pytest.mark.parametrize("text", EXAMPLES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -225,10 +226,31 @@ def test_an_install_without_a_compiler_warns(archive: Path) -> None:
     done = build("build_ext", folder=archive.parent / "copy", CC="false")
     assert done.returncode == 0
     assert done.stderr.count("warning: mjpeg-restore: no native") == len(EXTENSIONS)
+    assert "headers are missing" not in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a compiler of Unix")
+@needs_compiler
+@pytest.mark.parametrize("flag", ["-D__clang__", "-U__clang__"])
+def test_convolutions_that_clang_leaves_out_are_warned_of(archive: Path, flag: str) -> None:
+    compiler = f"cc {flag} -fsyntax-only"
+    done = build("build_ext", "--force", folder=archive.parent / "copy", CC=compiler, LDSHARED="true")
+    is_empty = flag.startswith("-D") and platform.machine() == "x86_64"
+    assert ("no native convolutions (Clang" in done.stderr) is is_empty
 
 
 @pytest.mark.parametrize("environment", [{"CIBUILDWHEEL": "1"}, {"LIBJPEG_TURBO": "nowhere"}])
 def test_a_wheel_to_be_published_does_not_lack_an_extension(archive: Path, environment: dict[str, str]) -> None:
     done = build("build_ext", folder=archive.parent / "copy", CC="false", **environment)
+    assert done.returncode != 0
+    assert "false" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell script as a compiler")
+def test_headers_that_are_missing_are_named(archive: Path, tmp_path: Path) -> None:
+    compiler = tmp_path / "compiler"
+    compiler.write_text("#!/bin/sh\n! grep -q jpeglib.h\n")
+    compiler.chmod(0o755)
+    done = build("build_ext", folder=archive.parent / "copy", CC=str(compiler), CIBUILDWHEEL="1")
     assert done.returncode != 0
     assert "libjpeg-turbo's headers are missing" in done.stderr

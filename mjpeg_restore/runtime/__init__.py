@@ -29,7 +29,7 @@ from mjpeg_restore.runtime.base import (
 )
 from mjpeg_restore.runtime.cpu.native import NativeDecode
 from mjpeg_restore.runtime.cuda import Device
-from mjpeg_restore.runtime.devices import DEVICES, ON_GPU, ON_HOST, Runtime, candidates, on_gpu, runtime_of
+from mjpeg_restore.runtime.devices import AUTO, DEVICES, ON_GPU, ON_HOST, Runtime, candidates, on_gpu, runtime_of
 from mjpeg_restore.runtime.loading import Loader
 from mjpeg_restore.runtime.tensorrt.package import RTX_CARDS
 from mjpeg_restore.runtime.weights import imported_onnx
@@ -76,8 +76,8 @@ def open_network(
         engine_cache: folder of the engines that TensorRT builds; None for the user's cache.
 
     Raises:
-        RuntimeUnavailable: the device is unknown or absent, or its runtime failed.
-        MissingExtra: the runtime's package is not installed, or `onnx` is not and there is a blend.
+        RuntimeUnavailable: the device is unknown or absent, its runtime failed, or there is no runtime for "auto".
+        MissingExtra: the chosen runtime's package is not installed, or `onnx` is not and there is a blend.
         ModelCorrupt: the file is missing or altered.
     """
     if blend:
@@ -102,6 +102,10 @@ def open_network(
         if candidate in ON_HOST and len(errors) >= len(ON_GPU):
             _tell_once(_gpu_unused(errors[: len(ON_GPU)], network))
         return network
+    if device == AUTO and all(isinstance(error, MissingExtra) for error in errors):
+        raise RuntimeUnavailable(
+            "a network needs a runtime, OpenVINO or ONNX Runtime: pip install openvino, or pip install onnxruntime"
+        ) from errors[-1]
     raise _telling(errors)
 
 

@@ -73,7 +73,7 @@ def imported_onnx(extra: str, purpose: str) -> ModuleType:
     """The package `onnx`, imported where graphs are changed and nowhere else: it costs a tenth of a second.
 
     Args:
-        extra: of ours, which installs it.
+        extra: of ours, which installs it; empty where none does.
         purpose: what it is needed for: "Texture".
 
     Raises:

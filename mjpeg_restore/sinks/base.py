@@ -258,8 +258,8 @@ class PartFile:
     Attributes:
         target: the final name, as it was given.
         final: the file of that name: where `target` is a symbolic link, what it leads to.
-        path: the present name: before `commit` `.NAME.part.EXTENSION` in the folder of `final`. The file exists from
-            the start, and nobody else can write it. One that is neither committed nor discarded, and empty, is removed
+        path: the present name: before `commit` that of `part_name` in the folder of `final`. The file exists from the
+            start, and nobody else can write it. One that is neither committed nor discarded, and empty, is removed
             with this object, where the system removes open files.
         committed: True once the file has its final name.
     """
@@ -305,8 +305,10 @@ class PartFile:
             raise SinkError(f"{self.target} is being written already: wait, or choose another name") from error
         except OSError as error:
             self._finalizer.detach()
-            folder = self.final.parent
-            raise SinkError(f"cannot write to {folder} ({reason_of(error)}): create it or choose another") from error
+            what = f"cannot write to {self.final.parent}"
+            if isinstance(error, FileNotFoundError):
+                raise SinkError(f"{what} ({reason_of(error)}): create it or choose another") from error
+            raise cannot_write(self.final, what, error) from error
 
     def commit(self) -> None:
         """Rename the temporary file to the target. A second call does nothing.

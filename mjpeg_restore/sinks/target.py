@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import logging
 import os
 import stat
@@ -28,8 +29,12 @@ _ADVICE = {
     errno.EACCES: _DENIED,
     errno.EPERM: _DENIED,
     errno.EROFS: _DENIED,
+    errno.ENOTDIR: _DENIED,
 }
 """What helps where a file cannot be written, by the cause."""
+
+_LONGEST = 255
+"""Bytes of a file's name, at most, in nearly all file systems."""
 
 MILLISECOND = timedelta(milliseconds=1)
 _TIME = "%Y%m%dT%H%M%S.%f"
@@ -144,8 +149,16 @@ def linked(target: Path) -> Path:
 
 
 def part_name(target: Path) -> Path:
-    """The temporary name of an incomplete file: `.NAME.part.EXTENSION` in the same folder."""
-    return target.with_name(f".{target.stem}.part{target.suffix}")
+    """The temporary name of an incomplete file: `.NAME.part.EXTENSION` in the same folder.
+
+    Where that is too long for a file system, it begins as NAME does and goes on with a checksum of the whole name, so
+    that two files never share it.
+    """
+    name = f".{target.stem}.part{target.suffix}"
+    if len(os.fsencode(name)) > _LONGEST:
+        checksum = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+        name = f".{target.stem[:32]}-{checksum}.part{target.suffix[:16]}"  # a character has four bytes at most
+    return target.with_name(name)
 
 
 def refuse_inputs(target: Path, inputs: Iterable[Path]) -> None:

@@ -22,6 +22,7 @@ from mjpeg_restore.sinks import pixels
 from mjpeg_restore.sinks.base import BaseSink, OutputSettings, PartFile, check_size
 from mjpeg_restore.sinks.containers import check_container
 from mjpeg_restore.sinks.encoder import Encoder, find_encoder
+from mjpeg_restore.sinks.stills import EXTENSIONS
 from mjpeg_restore.sinks.target import cannot_write
 from mjpeg_restore.sinks.timing import (
     Timeline,
@@ -45,6 +46,10 @@ CONTAINERS = {
     ".ts": "mpegts",
 }
 """FFmpeg's names of containers by file extension."""
+_OTHERS = (".y4m", ".m3u8", *EXTENSIONS)
+"""File extensions of other outputs, for messages."""
+_UNKNOWN_PICTURES = (".webp", ".tif", ".tiff", ".bmp")
+"""File extensions of pictures that no output writes."""
 _DEFAULT_CODEC = {"webm": "vp9"}
 """h264 for other containers. Not AV1: one of some thousand recordings makes SVT-AV1 4.1 fail, or wait for itself."""
 
@@ -82,7 +87,9 @@ def choose_format(path: str | os.PathLike[str], settings: OutputSettings) -> tup
     """
     format_name = CONTAINERS.get(Path(path).suffix.lower())
     if format_name is None:
-        raise SinkError(f"{path}: no container has that extension; use one of {' '.join(CONTAINERS)}")
+        is_picture = Path(path).suffix.lower() in _UNKNOWN_PICTURES
+        known = "pictures are .png or .jpg" if is_picture else f"use one of {' '.join((*CONTAINERS, *_OTHERS))}"
+        raise SinkError(f"{path}: no output has that extension; {known}")
     if settings.live and format_name not in _LIVE_OPTIONS:
         raise SinkError(f"{path}: an AVI that is not finished cannot be played; record live video to .mkv or .mp4")
     encoder = find_encoder(settings.codec or _DEFAULT_CODEC.get(format_name, "h264"), settings)

@@ -350,8 +350,8 @@ CASES = {
     "a container of none": (
         camera("output = '/x/a.wmv'"),
         [
-            "3: cameras.door.output: /x/a.wmv: no container has that extension; use one of .mp4 .m4v .mov .mkv .webm "
-            ".avi .ts"
+            "3: cameras.door.output: /x/a.wmv: no output has that extension; use one of .mp4 .m4v .mov .mkv .webm "
+            ".avi .ts .y4m .m3u8 .png .jpg .jpeg"
         ],
     ),
     "a container that a camera needs to be finished": (

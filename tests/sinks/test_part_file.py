@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -35,6 +36,45 @@ def test_a_file_has_one_writer(target: Path) -> None:
     second.discard()
     PartFile(target, overwrite=True).discard()
     assert [path.name for path in target.parent.iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize("letter", ["a", "\N{GREEK SMALL LETTER ALPHA}"])
+def test_the_longest_names_are_written_side_by_side(letter: str, tmp_path: Path) -> None:
+    stem = letter * ((255 - len("a.mp4")) // len(os.fsencode(letter)))
+    parts = [PartFile(tmp_path / name, overwrite=False) for name in (f"{stem}1.mp4", f"{stem}2.mp4")]
+    for part in parts:
+        part.path.write_bytes(os.fsencode(part.target))
+    for part in parts:
+        part.commit()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == {
+        part.target: os.fsencode(part.target) for part in parts
+    }
+
+
+def test_a_long_name_with_a_long_extension_is_written(tmp_path: Path) -> None:
+    target = tmp_path / f"{'a' * 100}.{'b' * 154}"
+    PartFile(target, overwrite=False).commit()
+    assert [*tmp_path.iterdir()] == [target]
+
+
+@pytest.mark.parametrize(
+    ("cause", "advice"),
+    [
+        (errno.ENOENT, r"cannot write to .*: create it or choose another$"),
+        (errno.EACCES, r"cannot write to .*: choose a folder that can be written$"),
+        (errno.ENOTDIR, r"cannot write to .*: choose a folder that can be written$"),
+        (errno.ENOSPC, r"no room on the disk"),
+    ],
+)
+def test_a_folder_is_to_be_created_only_where_there_is_none(
+    cause: int, advice: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> None:
+        raise OSError(cause, os.strerror(cause), str(path))
+
+    monkeypatch.setattr("mjpeg_restore.sinks.base.hold", fail)
+    with pytest.raises(SinkError, match=advice):
+        PartFile(target, overwrite=False)
 
 
 @needs_locks

@@ -244,7 +244,11 @@ def test_an_existing_file_is_kept_until_the_new_one_is_finished(output: Path) ->
             ("a.ts", {"codec": codec}, "MPEG-TS takes h264 or hevc, not .*: leave codec out$")
             for codec in ("vp9", "libvpx", "av1", "ffv1", "mjpeg", "huffyuv", "mpeg2video")
         ),
-        ("a.xyz", {}, r"no container has that extension; use one of .mp4"),
+        ("a.xyz", {}, r"no output has that extension; use one of \.mp4 .* \.ts \.y4m \.m3u8 \.png \.jpg \.jpeg$"),
+        *(
+            (name, {}, rf"{name}: no output has that extension; pictures are \.png or \.jpg$")
+            for name in ("a.webp", "A.TIF", "a.tiff", "a.bmp")
+        ),
         ("none/a.mp4", {}, "No such file or directory.*create it"),
     ],
 )

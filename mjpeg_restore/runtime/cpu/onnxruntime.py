@@ -45,6 +45,8 @@ with wrap_errors("ONNX Runtime is installed but does not load", Hint("try {devic
         raise MissingExtra("onnxruntime", "onnxruntime", "this device") from error
 
 CUDA = "CUDAExecutionProvider"
+_ON_GPU = "onnxruntime:cuda"
+"""The device, in messages."""
 _OF_CUDA = re.compile(r"\bCU\w+ failure")
 """In error messages: "CUDA failure 700: an illegal memory access was encountered", "CUDNN_FE failure ..."."""
 _LOADING = Hint("try {device}, or pip install --upgrade onnxruntime", device="openvino")
@@ -64,6 +66,8 @@ class OnnxRuntime(HostNetwork):
         gpu = re.fullmatch(r"cuda(?::(\d+))?", settings.detail)
         if settings.detail and not gpu:
             raise RuntimeUnavailable(f"ONNX Runtime has no device {settings.detail!r} here, only CPU, cuda and cuda:1")
+        if gpu and CUDA not in ort.get_available_providers():
+            raise MissingExtra("onnxruntime-gpu", "", _ON_GPU)
         options = ort.SessionOptions()
         options.intra_op_num_threads = max(1, settings.threads // settings.streams)
         options.inter_op_num_threads = 1
@@ -77,7 +81,8 @@ class OnnxRuntime(HostNetwork):
             if gpu:
                 half = settings.precision == "fp16"
                 content = model if isinstance(model, bytes) else path.read_bytes()
-                self._session = _on_gpu(for_torch(content, half=half), options, int(gpu[1] or 0))
+                rewritten = for_torch(content, half=half, extra="", purpose=_ON_GPU)  # no extra is for it
+                self._session = _on_gpu(rewritten, options, int(gpu[1] or 0))
                 where = f"CUDA, {settings.precision}"
             else:
                 self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -102,10 +107,8 @@ def _on_gpu(model: bytes, options: Any, index: int) -> Any:
     """A session on a GPU.
 
     Raises:
-        RuntimeUnavailable: this build of ONNX Runtime knows no CUDA, or CUDA does not start.
+        RuntimeUnavailable: CUDA does not start.
     """
-    if CUDA not in ort.get_available_providers():
-        raise MissingExtra("onnxruntime-gpu", "", "onnxruntime:cuda")
     if hasattr(ort, "preload_dlls"):  # of CUDA and cuDNN, where pip has installed them; since 1.21
         with redirect_stdout(io.StringIO()):  # it prints what it does not find
             ort.preload_dlls()

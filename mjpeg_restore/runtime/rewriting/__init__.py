@@ -52,12 +52,13 @@ def for_tensorrt(graph: bytes, *, half: bool, extra: str = "tensorrt") -> bytes:
     return _rewritten(graph, half, inputs_as_bytes, outputs_cast_last)
 
 
-def for_torch(graph: bytes, *, half: bool) -> bytes:
-    """Rewrite a graph for PyTorch: without 8-bit steps, with the inputs and outputs of the contract.
+def for_torch(graph: bytes, *, half: bool, extra: str = "torch", purpose: str = "PyTorch") -> bytes:
+    """Rewrite a graph for PyTorch, or ONNX Runtime on a GPU: without 8-bit steps, its ends as in the contract.
 
     Args:
         graph: the contents of an ONNX file of the contract, with its weights.
         half: whether learnt layers, and what lies between them, compute in float16; see `precision.py`.
+        extra, purpose: what installs the package `onnx`, and what needs it; see `imported_onnx`.
 
     Returns:
         The contents of an ONNX file.
@@ -67,7 +68,7 @@ def for_torch(graph: bytes, *, half: bool) -> bytes:
         RuntimeUnavailable: the graph has a control flow.
         Exception: it is no graph of the contract. Whoever knows its name says so, by `wrap_errors`.
     """
-    imported_onnx("torch", "PyTorch")
+    imported_onnx(extra, purpose)
     return _rewritten(graph, half)
 
 

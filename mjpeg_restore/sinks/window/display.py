@@ -1,13 +1,50 @@
-"""Whether a window can be opened. The Qt in OpenCV's wheels for Linux ends or blocks the process where it cannot."""
+"""Whether a window can be opened, and whether its display is still there.
+
+The Qt in OpenCV's wheels for Linux ends or blocks the process where it cannot open one, and ends it where the display
+is gone.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import weakref
 from importlib.util import find_spec
 from pathlib import Path
 
 from mjpeg_restore import libxcb
+
+
+class XServer:
+    """The X server that DISPLAY names, over a connection of its own, which tells when the server is gone.
+
+    Attributes:
+        answered: whether it did so at the beginning; also True where that cannot be found out.
+    """
+
+    def __init__(self) -> None:
+        self.answered = True
+        try:
+            self._xcb = ctypes.CDLL("libxcb.so.1")
+        except OSError:
+            self._xcb = None
+            return
+        self._xcb.xcb_connect.restype = self._xcb.xcb_poll_for_event.restype = ctypes.c_void_p
+        for function in ("xcb_connection_has_error", "xcb_poll_for_event", "xcb_disconnect"):
+            getattr(self._xcb, function).argtypes = [ctypes.c_void_p]
+        self._connection = self._xcb.xcb_connect(None, None)
+        weakref.finalize(self, self._xcb.xcb_disconnect, self._connection)
+        self.answered = not self._xcb.xcb_connection_has_error(self._connection)
+
+    @property
+    def gone(self) -> bool:
+        """Whether it answered once and does no more. OpenCV must not be called then: its Qt would end the process."""
+        if self._xcb is None or not self.answered:
+            return False
+        # Only who reads is told of the end. Of events, few are sent to those who want none.
+        while event := self._xcb.xcb_poll_for_event(self._connection):
+            ctypes.CDLL(None).free(ctypes.c_void_p(event))
+        return bool(self._xcb.xcb_connection_has_error(self._connection))
 
 
 def why_none(package: Path) -> str | None:
@@ -34,17 +71,7 @@ def why_none(package: Path) -> str | None:
 
 def _connects() -> bool:
     """Whether the X server that DISPLAY names answers; also True where that cannot be found out."""
-    try:
-        xcb = ctypes.CDLL("libxcb.so.1")
-    except OSError:
-        return True
-    xcb.xcb_connect.restype = ctypes.c_void_p
-    xcb.xcb_connection_has_error.argtypes = xcb.xcb_disconnect.argtypes = [ctypes.c_void_p]
-    connection = xcb.xcb_connect(None, None)
-    try:
-        return not xcb.xcb_connection_has_error(connection)
-    finally:
-        xcb.xcb_disconnect(connection)
+    return XServer().answered
 
 
 def _clashes(package: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable, SinkError, reason_of
-from mjpeg_restore.sinks.window.display import why_none
+from mjpeg_restore.sinks.window.display import XServer, why_none
 from mjpeg_restore.sinks.window.view import Pixels
 
 _LARGEST = (1600, 900)
@@ -46,7 +46,7 @@ class Screen:
             raise MissingExtra("opencv-python", "show", "showing a window, which opencv-python-headless cannot,")
         if reason := why_none(Path(self._cv2.__file__).parent):
             raise SinkError(f"no window can be opened: {reason}")
-        self._title, self._pointed = title, pointed
+        self._title, self._pointed, self._server = title, pointed, XServer()
         self._size: tuple[int, int] | None = None
         """Width and height of what is shown; None while there is no window."""
 
@@ -59,8 +59,9 @@ class Screen:
         """Show pixels, with a line of text in the corner, which is drawn into them.
 
         Raises:
-            SinkError: no window can be opened.
+            SinkError: no window can be opened, or the display is gone.
         """
+        self._check_display()
         size = pixels.shape[1], pixels.shape[0]
         try:
             if self._size is None:
@@ -81,9 +82,13 @@ class Screen:
 
         Returns:
             The key, in lower case; empty where there was none, and where the window has been shut.
+
+        Raises:
+            SinkError: the display is gone.
         """
         if self._size is None:
             return ""
+        self._check_display()
         key = -1
         try:
             key = self._cv2.waitKey(max(round(1000 * seconds), 1))
@@ -98,8 +103,14 @@ class Screen:
         """Shut the window."""
         if self._size is not None:
             self._size = None
+            if self._server.gone:
+                return
             with suppress(self._cv2.error):  # the user, or the end of the display, was faster
                 self._cv2.destroyWindow(self._title)
+
+    def _check_display(self) -> None:
+        if self._server.gone:
+            raise SinkError("the window is lost: its display does not answer any more")
 
     def _on_mouse(self, event: int, x: int, y: int, flags: int, data: object) -> None:
         """Called by OpenCV from `waitKey`, with a pixel of the picture, however large the window is."""

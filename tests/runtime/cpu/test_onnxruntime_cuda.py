@@ -95,7 +95,17 @@ def test_a_model_for_video_has_its_state_in_the_hosts_memory() -> None:
         assert 0 < max(map(np.mean, apart)) < 2
 
 
-def test_a_build_without_cuda_names_the_package_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("with_cuda")
+def test_without_onnx_the_error_says_what_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtra, match=r"^onnxruntime:cuda needs onnx: pip install onnx$"):
+        open_network(shipped("decode"), "onnxruntime:cuda")
+
+
+@pytest.mark.parametrize("has_onnx", [True, False])
+def test_a_build_without_cuda_names_the_package_with_it(has_onnx: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not has_onnx:
+        monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(MissingExtra, match=r"^onnxruntime:cuda needs onnxruntime-gpu: pip install onnxruntime-gpu$"):
         open_network(shipped("decode"), "onnxruntime:cuda")

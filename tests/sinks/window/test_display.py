@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import shutil
+import subprocess
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -43,6 +46,23 @@ def test_a_display_that_is_not_there_is_named(
     monkeypatch.delenv("QT_QPA_PLATFORM", raising=False)
     monkeypatch.setenv("DISPLAY", value) if value else monkeypatch.delenv("DISPLAY", raising=False)
     assert words in (display.why_none(tmp_path) or "")
+
+
+@needs_linux
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs the program Xvfb")
+def test_a_server_that_ends_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    with subprocess.Popen(["Xvfb", "-displayfd", str(write)], pass_fds=[write], stderr=subprocess.DEVNULL) as server:
+        os.close(write)
+        with os.fdopen(read) as number:
+            monkeypatch.setenv("DISPLAY", f":{number.readline().strip()}")
+            found = display.XServer()
+            assert found.answered
+            assert not found.gone
+            server.terminate()
+            server.wait()
+    assert found.gone
+    assert not display.XServer().gone  # it has never been there
 
 
 @pytest.mark.parametrize("platform", ["wayland", "offscreen:x=1", "wayland;vnc"])

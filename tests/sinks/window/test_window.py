@@ -9,6 +9,7 @@ import pytest
 from mjpeg_restore.compare import Comparison
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable, SinkError
 from mjpeg_restore.sinks import Window
+from mjpeg_restore.sinks.window.display import XServer
 from tests.sinks.window.fake_opencv import FakeOpenCv
 from tests.sinks.window.frames import DARK, LIGHT, frame, greys, split
 
@@ -37,6 +38,21 @@ def test_without_a_display_there_is_a_sink_error(cv2: FakeOpenCv) -> None:
     cv2.display = False
     with pytest.raises(SinkError, match="display"):
         Window().write(frame())
+
+
+def test_a_display_that_is_gone_ends_the_window_without_opencv(
+    cv2: FakeOpenCv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = Window(paced=False)
+    window.write(frame())
+    monkeypatch.setattr(XServer, "gone", True)
+    before = len(cv2.shown), cv2.now
+    for use in (window.idle, lambda: window.write(frame(1, time=1.0))):
+        with pytest.raises(SinkError, match="its display does not answer any more"):
+            use()
+    window.discard()
+    assert (len(cv2.shown), cv2.now) == before
+    assert not cv2.destroyed
 
 
 def test_pictures_appear_at_their_times(cv2: FakeOpenCv) -> None:
