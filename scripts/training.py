@@ -18,8 +18,9 @@ from mjpeg_restore.errors import SourceNotFound
 from mjpeg_restore.models.graph import load_weights
 from mjpeg_restore.training.checkpoints import FILE, locked
 from mjpeg_restore.training.clips import Clips, load_recordings
-from mjpeg_restore.training.data import Crops, camera_tables, load_rgb, picture_files, with_halves
+from mjpeg_restore.training.data import Crops, camera_tables, picture_files, with_halves
 from mjpeg_restore.training.loop import Trainer
+from mjpeg_restore.training.pictures import load_rgb
 from mjpeg_restore.training.recipe import Recipe
 
 log = logging.getLogger(__name__)

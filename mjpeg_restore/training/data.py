@@ -13,7 +13,6 @@ from torch import Tensor
 
 from mjpeg_restore.errors import SourceNotFound
 from mjpeg_restore.training.degradation import Compressed, Degradation, compress
-from mjpeg_restore.training.pictures import load_rgb as load_rgb
 
 PICTURE_SUFFIXES = {".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 """Lossless formats only: a picture that was a JPEG would teach its own artefacts."""

@@ -15,7 +15,8 @@ import torch
 
 from mjpeg_restore.errors import SourceNotFound
 from mjpeg_restore.jpeg.tables import scaled_tables
-from mjpeg_restore.training.data import Crops, camera_tables, load_rgb, picture_files, with_halves
+from mjpeg_restore.training.data import Crops, camera_tables, picture_files, with_halves
+from mjpeg_restore.training.pictures import load_rgb
 from tests.jpeg.pictures import encode, scene
 
 
