@@ -6,7 +6,7 @@ import io
 import json
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,21 @@ def save(state: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / FILE, content.getvalue())
     _replace(folder / "progress.json", (json.dumps(state["progress"], indent=2) + "\n").encode())
+
+
+def put_aside(folder: Path) -> None:
+    """Keep the checkpoint of an earlier run, if there is one, as `earlier.pt`: who forgets to resume hours of training
+    would lose them at once.
+
+    Raises:
+        SinkError: it cannot be renamed.
+    """
+    path = folder / FILE
+    try:
+        with suppress(FileNotFoundError):
+            os.replace(path, path.with_name("earlier.pt"))
+    except OSError as error:
+        raise SinkError(f"{path} cannot be renamed ({reason_of(error)})") from error
 
 
 def _replace(path: Path, content: bytes) -> None:

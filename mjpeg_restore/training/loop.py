@@ -205,6 +205,7 @@ class Trainer:
             SinkError: the checkpoint cannot be written.
         """
         if not self.progress.steps:
+            checkpoints.put_aside(self.folder)
             self.save()  # whatever ends the run from now on, its own checkpoint is there to be resumed
         reported, losses = time.monotonic(), []
         last = time.monotonic()

@@ -63,6 +63,15 @@ def test_a_run_is_resumed_where_its_checkpoint_left_it(
     assert second.progress.steps == 8
 
 
+def test_a_run_that_is_not_resumed_leaves_the_earlier_one_beside_it(tmp_path: Path, ticking: None) -> None:
+    first = trainer(tmp_path)
+    first.run(minutes=5 / 60)
+    hours = first.checkpoint.read_bytes()
+    second = trainer(tmp_path, seed=1)
+    second.run(minutes=1 / 60)
+    assert first.checkpoint.with_name("earlier.pt").read_bytes() == hours != second.checkpoint.read_bytes()
+
+
 def test_a_run_may_have_a_budget_in_batches(tmp_path: Path, ticking: None) -> None:
     run = trainer(tmp_path)
     run.run(minutes=9 / 60, batches=4)
