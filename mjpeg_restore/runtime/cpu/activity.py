@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mjpeg_restore.runtime.cpu.cells import around, cell, cells_of, to_blocks, to_cells, widened
+from mjpeg_restore.runtime.cpu.cells import around, blocks_of, cell, cells_of, to_blocks, to_cells, widened
 from mjpeg_restore.runtime.cpu.contrast import Contrast
 from mjpeg_restore.runtime.cpu.drift import DRIFTING, Drift, lag_for, lowest_step, trust
 from mjpeg_restore.runtime.cpu.history import BELIEVED
@@ -96,7 +96,7 @@ class Activity:
         side, shape = cell(grids), cells_of(grids)
         rows, columns = grids[0]
         self._sides = [(side[0] * down // rows, side[1] * across // columns) for down, across in grids]
-        self._shapes = [tuple(grid) for grid in grids]
+        self._grids = tuple(grids)
         self._limits = [Limits() for _ in grids]
         self._doubted: list[NDArray[np.float16] | None] = [None] * len(grids)
         """Memory for the evidence of states that are doubted: fresh memory takes longer than the copy."""
@@ -313,10 +313,7 @@ class Activity:
 
     def mixed(self) -> list[NDArray[np.bool_]]:
         """Of each component the blocks, `[blocks_high, blocks_wide]`, that showed something else not long ago."""
-        return [
-            np.ascontiguousarray(to_blocks(self._mixed > 0, side, shape))
-            for side, shape in zip(self._sides, self._shapes, strict=True)
-        ]
+        return blocks_of(self._mixed > 0, self._grids)
 
     def _count_anew(self, table: NDArray[np.uint16]) -> bool:
         """Count earlier frames as so many of a new table; the result is whether that one is finer."""
