@@ -45,7 +45,7 @@ class ScriptedActor:
 
     Attributes:
         calls: methods and arguments.
-        failures: what the next calls raise, or calls that do not end.
+        answers: of the next calls, instead of its own: errors that they raise, or calls.
         node: where it is.
         running: whether it was told to run.
         begun: what it tells of its outputs while it runs.
@@ -53,20 +53,20 @@ class ScriptedActor:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
-        self.failures: deque[Exception | Waiting] = deque()
+        self.answers: deque[Exception | Answered] = deque()
         self.node, self.running, self.killed = "1", False, False
         self.begun: dict[str, int] = {}
 
     def die(self, node: str) -> None:
         """Die, and be started again on a node."""
-        self.failures.append(ClusterLost("its process or node has died"))
+        self.answers.append(ClusterLost("its process or node has died"))
         self.node, self.running = node, False
 
     def call(self, method: str, *arguments: Any) -> Answered:
         self.calls.append((method, arguments))
-        if self.failures:
-            failure = self.failures.popleft()
-            return failure if isinstance(failure, Answered) else Answered(failure)
+        if self.answers:
+            answer = self.answers.popleft()
+            return answer if isinstance(answer, Answered) else Answered(answer)
         if method == "run":
             self.running = True
             return Answered(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 from mjpeg_restore.errors import ClusterLost, UnknownModel
 from mjpeg_restore.fleet import RunSettings, Status
 from mjpeg_restore.fleet.spread.fleet import SpreadFleet
+from mjpeg_restore.fleet.spread.group import LogLine, Seen, Sight
 from mjpeg_restore.fleet.spread.keeper import Keeper
 from mjpeg_restore.fleet.spread.measuring import probe
 from mjpeg_restore.fleet.spread.placement import Cost, Placement, Share
 from mjpeg_restore.fleet.spread.remote import RemoteCamera
-from tests.fleet.clusters import Clock, Node, ScriptedActor, ScriptedCluster, Waiting
+from mjpeg_restore.report import Report
+from tests.fleet.clusters import Answered, Clock, Node, ScriptedActor, ScriptedCluster, Waiting
 from tests.fleet.scripted import camera, settings
 
 LEASE = 10.0
@@ -147,7 +150,7 @@ def test_on_another_node_they_begin_when_the_lease_of_the_one_before_is_over(kep
 def test_the_lease_counts_from_the_last_call_that_may_have_arrived(kept: Kept) -> None:
     kept.actor.die("2")
     kept.cluster.nodes = [Node("2")]
-    kept.actor.failures.extend([LOST, LOST])  # the cluster notices the death after a while
+    kept.actor.answers.extend([LOST, LOST])  # the cluster notices the death after a while
     kept.go(LEASE)
     assert kept.runs() == 1
     kept.go(8)
@@ -155,7 +158,7 @@ def test_the_lease_counts_from_the_last_call_that_may_have_arrived(kept: Kept) -
 
 
 def test_a_call_that_fails_while_the_process_lives_changes_nothing(kept: Kept) -> None:
-    kept.actor.failures.append(LOST)
+    kept.actor.answers.append(LOST)
     while kept.camera.status.state == "running":
         kept.go(0.05)
     assert (kept.camera.status.state, kept.camera.status.reason) == ("failed", "no answer")
@@ -179,7 +182,7 @@ def test_one_that_crashes_all_the_time_is_told_ever_less_often(kept: Kept) -> No
 
 
 def test_a_network_that_cannot_be_loaded_there_is_tried_again(kept: Kept) -> None:
-    kept.actor.failures.append(UnknownModel("no model 'x'"))
+    kept.actor.answers.append(UnknownModel("no model 'x'"))
     kept.keeper.set([kept.camera])
     kept.go(0.2)
     assert kept.camera.status.reason == "no model 'x'"
@@ -189,7 +192,7 @@ def test_a_network_that_cannot_be_loaded_there_is_tried_again(kept: Kept) -> Non
 
 def test_while_no_node_has_room_the_cameras_say_so() -> None:
     kept = Kept()
-    kept.actor.failures.append(Waiting(None))
+    kept.actor.answers.append(Waiting(None))
     kept.go(4)
     assert kept.camera.status.state == "starting"
     kept.go(4)
@@ -198,9 +201,33 @@ def test_while_no_node_has_room_the_cameras_say_so() -> None:
 
 def test_after_a_death_they_say_so_too(kept: Kept) -> None:
     kept.actor.die("2")
-    kept.actor.failures.append(Waiting(None))
+    kept.actor.answers.append(Waiting(None))
     kept.go(12)
     assert kept.camera.status.reason == "waits for a node that has 0.5 CPU free"
+
+
+def test_what_the_last_look_took_is_told_though_the_end_came_before_its_answer(
+    kept: Kept, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    line = LogLine("mjpeg_restore.fleet", logging.INFO, "door: reading http://door/", "starting", "door")
+    kept.actor.answers.append(Answered(Sight("1", (), (line,), {"/door.mkv": 3})))
+    while kept.actor.answers:
+        kept.go(0.05)
+    close = kept.keeper.close()
+    assert close is not None
+    kept.keeper.finish(close.result())
+    assert "door: reading http://door/" in caplog.messages
+    assert kept.camera.report.frames == 7
+
+
+@pytest.mark.parametrize("answer", [Answered(LOST), Waiting(None), Answered(None)])
+def test_a_last_look_that_fails_takes_nothing_from_the_end(kept: Kept, answer: Answered) -> None:
+    kept.actor.answers.append(answer)
+    while kept.actor.answers:
+        kept.go(0.05)
+    kept.keeper.finish(Sight("1", (Seen("door", Status("stopped"), "http://door/", True, Report(frames=9)),)))
+    assert kept.camera.report.frames == 9
 
 
 def test_the_threads_of_a_group_are_those_of_its_placement(kept: Kept) -> None:

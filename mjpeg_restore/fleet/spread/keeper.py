@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,11 @@ class Keeper:
         return self._actor.call("close") if self._told else None
 
     def finish(self, sight: Sight) -> None:
-        """Note the last sight."""
+        """Note the last sight, and before it the one that was asked for when the end was: each log line is in one."""
+        if self._call:
+            with suppress(MjpegRestoreError):  # it had ended before the last sight was taken, if it ended well
+                if isinstance(asked := self._call.result(_LOOKS), Sight):
+                    self._show(asked)
         self._show(sight)
 
     def kill(self) -> None:
