@@ -25,7 +25,7 @@ import io
 import sys
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,10 @@ _LAYERS, _FLOAT16 = "network.", ".half"
 _NO_WEIGHTS = {"inverse_dct.matrix"}
 """Names of constants that no layer has."""
 
+_KEPT = {"CPU_RUNTIME_CACHE_CAPACITY": 256}
+"""Layers, each prepared for one size, that the CPU keeps of a graph for any sizes: a few sizes' worth. Of the 5000 that
+it keeps by itself, each further size takes 2 MB."""
+
 MOST_PARTS = 4
 """Parts of one picture or of several, at most, that are under way at the same time, of a graph with a state: those of
 one picture have margins, and those of several come later."""
@@ -137,6 +141,9 @@ class OpenVino:
             self._graph = self._core.read_model(io.BytesIO(blended(path.read_bytes(), blend)) if blend else path)
             graph.check_names(_names(self._graph.inputs, graph.inputs), _names(self._graph.outputs, graph.outputs))
         self._bf16 = has_bf16(self._core, device)
+        if device == "CPU":
+            with suppress(RuntimeError):  # OpenVINO's pages do not name it, so another version may not know it
+                self._core.set_property("CPU", _KEPT)
         self._has_state = graph.has_state
         self._has_level = bool(_tensors(self._graph, ".level"))
         self.at_once = min(settings.threads, MOST_PARTS)

@@ -77,6 +77,27 @@ def test_nothing_is_reported_to_the_makers_of_openvino(before: str, tmp_path: Pa
 
 
 @needs_openvino
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of the process")
+def test_memory_does_not_grow_with_each_size() -> None:
+    code = """
+from pathlib import Path
+from mjpeg_restore import Restorer, restore
+from tests.jpeg.pictures import encode
+
+restorer, pages = Restorer("stream-lite", "openvino", threads=1), []
+for width in range(16, 256, 16):
+    for height in range(16, 112, 16):
+        restore(encode("4:2:0", (width, height)), restorer)
+    pages.append(int(Path("/proc/self/statm").read_text().split()[1]))
+print(pages[4], pages[9], pages[14])
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    early, later, last = (int(pages) * os.sysconf("SC_PAGE_SIZE") for pages in ran.stdout.split())
+    assert last - later < 30 * 2**20, (early, later, last)  # of 30 sizes; each took more than 2 MB
+
+
+@needs_openvino
 def test_an_application_may_keep_telemetry_from_being_loaded() -> None:
     code = (
         "import sys; sys.modules['openvino_telemetry'] = None; import mjpeg_restore.runtime.cpu.openvino\n"
