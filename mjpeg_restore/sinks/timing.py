@@ -67,11 +67,12 @@ def avi_time_base(time_base: Fraction, rate: Fraction) -> Fraction:
 
 
 def start_time(format_name: str, first: Picture, rate: Fraction, sound: Sequence[SoundPacket]) -> Fraction:
-    """What is subtracted from the times of a file's pictures and sound, in seconds; 0 in most containers.
+    """What is subtracted from the times of an output's pictures and sound, in seconds; 0 in most containers.
 
     An AVI begins at 0: with the first picture, or a whole number of frames earlier if sound starts before it. MP4 and
     MOV, which would not show what comes before 0, and MKV and WebM, which have no times before 0, begin at 0 if the
-    first picture comes before that.
+    first picture comes before that. RTP begins at 0 with the first picture of each connection: FFmpeg's muxer takes the
+    moment in which it is opened for 0 in its sender reports.
 
     Args:
         format_name: FFmpeg's name of the container.
@@ -81,6 +82,8 @@ def start_time(format_name: str, first: Picture, rate: Fraction, sound: Sequence
     """
     if format_name in ("mp4", "mov", "matroska", "webm"):
         return min(first.time, Fraction(0))
+    if format_name == "rtp":
+        return first.time
     if format_name != "avi":
         return Fraction(0)
     starts = [packet.time for packet in sound if packet.time is not None]
