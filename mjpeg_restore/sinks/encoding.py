@@ -85,6 +85,8 @@ class Encoding:
         if self._is_avi and self._timeline.max_shift > self._timeline.time_base / 10:
             by = f"up to {1000 * float(self._timeline.max_shift):.0f} ms"
             found.append(f"AVI moves pictures to whole frames, by {by}: mp4, mov and mkv keep times")
+        if self._timeline.wrapped:
+            found.append("MPEG-TS counts 26.5 hours, and then from 0 again: mp4, mov and mkv keep longer times")
         return found
 
     def write(self, picture: Picture) -> list[av.Packet[Stream]]:

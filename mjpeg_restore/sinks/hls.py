@@ -107,8 +107,8 @@ class Hls(BaseSink):
 
     Nobody else writes the playlist before `close` or `discard`.
 
-    *An existing playlist* is replaced only with `overwrite`. The segments that it lists are removed then, and, if it is
-    a camera's, those that have just left it.
+    *An existing playlist* is replaced only with `overwrite`, by the new one as soon as that lists a segment. The
+    segments that it lists are removed then, and, if it is a camera's, those that have just left it.
 
     *Samples* are 4:2:0, which all browsers decode, and the encoder is that of a live recording.
     """
@@ -164,8 +164,6 @@ class Hls(BaseSink):
         picture = pixels.convert(frame.picture, Sampling.YUV420, self._full_range)
         with self._wrap_errors():
             if self._writer is None:
-                if self._settings.live:
-                    self._remove(self._part.final, *self._old)
                 self._writer = self._open(picture)
                 for packet in self._early:
                     self._writer.write_sound(packet)
@@ -173,6 +171,8 @@ class Hls(BaseSink):
             check_size(picture, self._writer.size, self._playlist)
             self._writer.write(picture)
             self.remark = self._writer.remark
+        if self._settings.live and self._old and self._is_listed:
+            self._remove_old()
 
     def write_sound(self, packet: SoundPacket) -> None:
         """Mux sound, once there is a picture.
@@ -206,7 +206,8 @@ class Hls(BaseSink):
             self._part.discard()
         else:
             self._part.commit()
-            self._remove(*self._old)
+        if self._is_listed:
+            self._remove_old()
 
     def discard(self) -> None:
         """Abandon the output: what a camera has sent is kept, the segments of a recording are removed."""
@@ -215,15 +216,16 @@ class Hls(BaseSink):
         self._finished = True
         if self._writer:
             self._writer.discard()
-        if self._settings.live:
+        if self._settings.live and self._is_listed:
             self._end_playlist()
+            self._remove_old()
         else:
             self._remove(*(self._segment(number) for number in self._numbers() if number >= self._first))
         self._part.discard()
 
     def _end_playlist(self) -> None:
         """Say in a playlist that could not be written any more that nothing comes: players would wait for ever."""
-        if self._files.error and self._playlist.exists():
+        if self._files.error:
             with contextlib.suppress(OSError), self._playlist.open("a") as file:
                 file.write("#EXT-X-ENDLIST\n")
 
@@ -267,6 +269,15 @@ class Hls(BaseSink):
         with contextlib.suppress(OSError):
             return [int(found[1]) for path in os.listdir(self._playlist.parent) if (found := name.fullmatch(path))]
         return []
+
+    @property
+    def _is_listed(self) -> bool:
+        """Whether the playlist is this one: until its first segment is whole, the one before stays as it is."""
+        return self._first in _belonging(self._playlist)
+
+    def _remove_old(self) -> None:
+        self._remove(*self._old)
+        self._old = []
 
     def _remove(self, *paths: Path) -> None:
         for path in paths:

@@ -23,7 +23,7 @@ from mjpeg_restore.sinks.containers import check_codec
 from mjpeg_restore.sinks.encoder import find_encoder
 from mjpeg_restore.sinks.links import Link
 from mjpeg_restore.sinks.pace import Pace
-from mjpeg_restore.sinks.timing import Timeline, container_time_base, guess_rate
+from mjpeg_restore.sinks.timing import Timeline, container_time_base, guess_rate, start_time
 from mjpeg_restore.sinks.writer import VideoWriter
 from mjpeg_restore.sound import SoundTrack
 
@@ -188,7 +188,8 @@ class Push(BaseSink):
 
     def _open(self, picture: Picture) -> VideoWriter:
         rate = self._settings.fps or guess_rate(picture.time_base)
-        timeline = Timeline(container_time_base(self._link.format, picture.time_base, rate), rate)
+        origin = start_time(self._link.format, picture, rate, ())
+        timeline = Timeline(container_time_base(self._link.format, picture.time_base, rate), rate, origin)
         container = av.open(self._link, "w", format=self._link.format, container_options=dict(self._link.options))
         return VideoWriter(container, self._encoder, picture, timeline, self._settings.sample_aspect, self._tracks, ())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Sequence
@@ -16,12 +17,17 @@ from mjpeg_restore.sinks.target import MILLISECOND, timed
 from mjpeg_restore.sinks.video import VideoFile
 from mjpeg_restore.sound import SoundTrack
 
+_STEP_BACK = timedelta(minutes=1)
+"""A clock that is set back by less is being corrected. One that is set back by more was wrong before."""
+
+_log = logging.getLogger(__name__)
+
 
 class Segments(BaseSink):
     """One `VideoFile` after the other: `out.mp4` becomes `out-20261126T194115.250Z.mp4` and so on.
 
-    *Names* have the wall clock's UTC at the first picture of the file, rise strictly during a run, and are never those
-    of existing files: nothing is replaced or deleted.
+    *Names* have the wall clock's UTC at the first picture of the file, rise strictly during a run unless the clock is
+    set back by more than a minute, and are never those of existing files: nothing is replaced or deleted.
 
     *Pictures.* A new file begins with the first picture at or after the limit, and if `new_file_on_resize` is set, with
     each picture whose size or chroma subsampling is not the file's. Every picture is in one file. Times count from the
@@ -134,9 +140,14 @@ class Segments(BaseSink):
         self._heard = later
 
     def _next_path(self) -> Path:
-        """A free name with the present time, after all others of the run."""
+        """A free name with the present time, after the others of the run unless the clock was wrong for them."""
         now = datetime.now(UTC)
-        moment = max(now - timedelta(microseconds=now.microsecond % 1000), self._moment + MILLISECOND)
+        moment, behind = now - timedelta(microseconds=now.microsecond % 1000), self._moment - now
+        if behind <= _STEP_BACK:
+            moment = max(moment, self._moment + MILLISECOND)
+        else:
+            message = f"the clock was set back by {behind.total_seconds():.0f} s, and the names of files with it"
+            _log.warning("%s: %s", self._path, message, extra={"event": "clock_set_back", "output": str(self._path)})
         path, self._moment = timed(self._path, moment)
         return path
 

@@ -16,6 +16,9 @@ _DEFAULT_RATE = Fraction(25)
 _TICK = Fraction(1, 90_000)
 """Seconds per unit of MPEG-TS, and of H.264 in RTP."""
 
+_MPEG_TS_PERIOD = 1 << 33
+"""Ticks after which times in MPEG-TS begin at 0 again: 26.5 hours."""
+
 _MATROSKA_TICK = Fraction(1, 1000)
 """Seconds per unit of MKV and WebM."""
 
@@ -67,11 +70,12 @@ def avi_time_base(time_base: Fraction, rate: Fraction) -> Fraction:
 
 
 def start_time(format_name: str, first: Picture, rate: Fraction, sound: Sequence[SoundPacket]) -> Fraction:
-    """What is subtracted from the times of a file's pictures and sound, in seconds; 0 in most containers.
+    """What is subtracted from the times of an output's pictures and sound, in seconds; 0 in most containers.
 
     An AVI begins at 0: with the first picture, or a whole number of frames earlier if sound starts before it. MP4 and
     MOV, which would not show what comes before 0, and MKV and WebM, which have no times before 0, begin at 0 if the
-    first picture comes before that.
+    first picture comes before that. RTP begins at 0 with the first picture of each connection: FFmpeg's muxer takes the
+    moment in which it is opened for 0 in its sender reports.
 
     Args:
         format_name: FFmpeg's name of the container.
@@ -81,6 +85,8 @@ def start_time(format_name: str, first: Picture, rate: Fraction, sound: Sequence
     """
     if format_name in ("mp4", "mov", "matroska", "webm"):
         return min(first.time, Fraction(0))
+    if format_name == "rtp":
+        return first.time
     if format_name != "avi":
         return Fraction(0)
     starts = [packet.time for packet in sound if packet.time is not None]
@@ -114,6 +120,11 @@ def max_step(format_name: str, time_base: Fraction, *, reorders: bool) -> int | 
             return None
 
 
+def period(format_name: str) -> int | None:
+    """Ticks after which a container's times begin at 0 again; None: never."""
+    return _MPEG_TS_PERIOD if format_name == "mpegts" else None
+
+
 def max_repeats(*, live: bool, reorders: bool) -> int:
     """Most repetitions of a picture that fill a pause, for a live recording and an encoder that reorders."""
     if live:
@@ -138,6 +149,7 @@ class Timeline:
         origin: seconds that are subtracted from every picture's time.
         duration: ticks for which the latest picture is shown, as far as known.
         max_shift: seconds; the largest difference between a picture's time and its time stamp.
+        wrapped: whether the container's times have begun at 0 again.
     """
 
     def __init__(
@@ -149,6 +161,7 @@ class Timeline:
         *,
         from_zero: bool = False,
         max_repeats: int = _MAX_REPEATS,
+        period: int | None = None,
     ) -> None:
         """Start before the first picture.
 
@@ -159,15 +172,18 @@ class Timeline:
             max_step: most ticks between two pictures; None: unlimited.
             from_zero: the container shows the first picture from 0 on, whatever its time.
             max_repeats: most repetitions of a picture in one pause.
+            period: ticks after which the container's times begin at 0 again; None: never.
         """
         self._max_repeats = max_repeats
         self._max_step = max_step
         self._from_zero = from_zero
+        self._period = period
         self.time_base = time_base
         self.rate = rate
         self.origin = origin
         self.duration = max(round(1 / rate / time_base), 1)
         self.max_shift = Fraction(0)
+        self.wrapped = False
         self._last: int | None = None
         self._step: int | None = None
 
@@ -178,6 +194,8 @@ class Timeline:
             pts = max(pts, self._last + 1)
             # In case this picture is the last: the shorter of the latest two steps, as the longer one may be a pause.
             step = pts - self._last
+            if self._period:
+                self.wrapped |= pts // self._period > self._last // self._period
             self.duration, self._step = min(step, self._step or step), step
         stated = picture.duration
         if stated and picture.time_base != self.time_base:

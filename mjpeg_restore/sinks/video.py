@@ -30,6 +30,7 @@ from mjpeg_restore.sinks.timing import (
     guess_rate,
     max_repeats,
     max_step,
+    period,
     start_time,
     timescale_options,
 )
@@ -121,6 +122,7 @@ def open_timeline(
         max_step(format_name, time_base, reorders=encoder.reorders),
         from_zero=format_name == "avi",
         max_repeats=max_repeats(live=settings.live, reorders=encoder.reorders),
+        period=period(format_name),
     )
 
 

@@ -104,7 +104,8 @@ def open_source(
         if url[1].lower() != "file":
             raise SourceError(
                 f"{redact(name)} is no camera's address, which begins with http, https or rtsp: have FFmpeg write it "
-                f"to standard output with its time stamps, ffmpeg -i {redact(name)} -c copy -f nut -, and read that"
+                f"to standard output with its time stamps, ffmpeg -i {redact(name)} -c copy -f matroska -, and read "
+                "that"
             )
         name = unquote(urlsplit(name).path)
     return _open_path(name, options)

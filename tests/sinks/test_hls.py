@@ -196,6 +196,23 @@ def test_a_camera_keeps_what_was_finished_before_the_disk_was_full(output: Path)
     assert read(output / "cam.m3u8")
 
 
+@needs_dev_full
+@pytest.mark.parametrize("what", ["segment", "playlist"])
+def test_a_camera_keeps_the_playlist_before_until_there_is_another(output: Path, what: str) -> None:
+    (output / f"cam-{LATER}.ts").touch()
+    sink = Hls(output / "cam.m3u8", LIVE)
+    write(sink, 30)
+    sink.close()
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    sink = Hls(output / "cam.m3u8", OutputSettings(live=True, overwrite=True))
+    full = f"cam-{LATER + len(listed(output / 'cam.m3u8')) + 1}.ts.tmp" if what == "segment" else "cam.m3u8.tmp"
+    (output / full).symlink_to("/dev/full")
+    with pytest.raises(SinkError, match=r"no room on the disk \(No space left"):
+        write(sink, 60)
+    sink.discard()
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+
+
 def test_only_segments_of_its_own_are_removed(output: Path) -> None:
     (output / "keep.ts").write_text("mine")
     (output / "a-1.mp4").write_text("mine")

@@ -21,6 +21,7 @@ from mjpeg_restore.frames import Frame, Sampling
 from mjpeg_restore.sinks import OutputSettings, Push, links, open_sink, pace
 from mjpeg_restore.sinks.links import Link, TcpLink, UdpLink
 from mjpeg_restore.sinks.pace import Pace
+from mjpeg_restore.sinks.rtsp import RtspLink
 from tests.patience import PATIENCE
 from tests.sinks.conftest import flat, sound_of
 from tests.sinks.test_audio import record
@@ -67,6 +68,30 @@ class FakeLink(Link):
     def close(self) -> None:
         self.broken = ConnectionError("closed")
         self.closings += 1
+
+
+class RtpLink(FakeLink):
+    """A peer that takes RTP, by FFmpeg's muxer.
+
+    Attributes:
+        sent: RTP times in seconds: of the first packet of each connection, and of the report before it.
+    """
+
+    format = "rtp"
+    options = RtspLink.options
+    sound = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[tuple[float, float]] = []
+        self._report: float | None = None
+
+    def write(self, data: bytes) -> int:
+        if data[1] == 200:  # a sender report
+            self._report = int.from_bytes(data[16:20], "big") / 90_000
+        elif self._report is not None and len(self.sent) < len(self.streams):
+            self.sent.append((int.from_bytes(data[4:8], "big") / 90_000, self._report))
+        return super().write(data)
 
 
 def use_clock(monkeypatch: pytest.MonkeyPatch, *modules: object) -> Clock:
@@ -128,6 +153,20 @@ def test_a_connection_that_breaks_is_made_again(
     ]
     assert "the connection broke (Broken pipe); connecting again" in caplog.text
     assert f"connected again; {sink.lost} pictures are lost so far" in caplog.text
+
+
+def test_reports_of_rtp_fit_the_pictures_of_each_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, link = use_clock(monkeypatch, retries), RtpLink()
+    sink = Push(link, LIVE)
+    for index in range(250):
+        if index == 5:
+            link.broken = BrokenPipeError(32, "Broken pipe")
+        sink.write(Frame(flat(index=index, pts=25 * 3600 * (index + 1))))  # the first connection comes late, too
+        clock.now += 0.04
+    sink.close()
+    assert len(link.sent) == len(link.streams) == 2
+    for packet, report in link.sent:
+        assert (packet - report + 2**31 / 90_000) % (2**32 / 90_000) - 2**31 / 90_000 == pytest.approx(0, abs=60)
 
 
 def test_a_server_that_is_not_there_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,27 @@ def test_names_are_free_after_a_restart_and_when_the_clock_is_set_back(
     assert (output / "a-20261126T194110.252Z.mp4").read_bytes() == b"before the restart"
 
 
+def test_names_follow_a_clock_that_was_wrong(
+    output: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Clock(datetime):
+        years = iter([2095, 2095, 2095, 2026, 2026, 2026])
+
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:
+            return datetime(next(cls.years), 11, 26, 19, 41, 10, 0, tzinfo=UTC)
+
+    monkeypatch.setattr(segments, "datetime", Clock)
+    sink = Segments(output / "a.mp4", settings(1, codec="mjpeg"))
+    for picture in numbered(5, rate=1):
+        sink.write(Frame(picture))
+    sink.close()
+    times = [path.name.removeprefix("a-").removesuffix("Z.mp4") for path in files(output)]
+    assert times == [*(f"20261126T194110.00{n}" for n in range(3)), "20951126T194110.001", "20951126T194110.002"]
+    (line,) = caplog.messages
+    assert line == f"{output / 'a.mp4'}: the clock was set back by 2177452800 s, and the names of files with it"
+
+
 def test_invalid_outputs_are_refused_at_once(output: Path) -> None:
     for name, message in (("a.xyz", "no output has"), ("none/a.mp4", "create it"), ("a.avi", "cannot be played")):
         with pytest.raises(SinkError, match=message):

@@ -229,3 +229,21 @@ def test_the_last_picture_is_shown_for_its_stated_duration(output: Path, codec: 
         sink.close()
         with av.open(str(output / f"a.{suffix}")) as container:
             assert seconds(container) == pytest.approx(1.4, abs=0.05)
+
+
+@pytest.mark.parametrize(("extension", "hours", "remarked"), [("ts", 26, True), ("ts", 25, False), ("mkv", 26, False)])
+def test_a_ts_whose_times_begin_again_is_remarked(output: Path, extension: str, hours: int, remarked: bool) -> None:
+    sink = VideoFile(output / f"a.{extension}", OutputSettings(live=True))
+    for pts in (0, hours, hours + 1):
+        sink.write(Frame(flat(pts=pts, time_base=Fraction(3600))))
+    sink.close()
+    remark = "MPEG-TS counts 26.5 hours, and then from 0 again: mp4, mov and mkv keep longer times"
+    assert sink.remark == (remark if remarked else None)
+
+
+def test_a_ts_that_begins_late_does_not_begin_again(output: Path) -> None:
+    sink = VideoFile(output / "a.ts", OutputSettings(live=True))
+    for pts in (30, 31):
+        sink.write(Frame(flat(pts=pts, time_base=Fraction(3600))))
+    sink.close()
+    assert sink.remark is None

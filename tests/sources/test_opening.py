@@ -45,7 +45,7 @@ def test_other_formats_are_named(tmp_path: Path, name: str, data: bytes, says: s
 
 @pytest.mark.parametrize("url", ["rtmp://cam/x", "udp://@:5000"])
 def test_network_sources_say_how_to_pipe(url: str) -> None:
-    with pytest.raises(SourceError, match=r"ffmpeg -i .* -c copy -f nut -, and read that"):
+    with pytest.raises(SourceError, match=r"ffmpeg -i .* -c copy -f matroska -, and read that"):
         open_source(url)
 
 
