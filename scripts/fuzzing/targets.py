@@ -249,8 +249,9 @@ def state(data: bytes) -> None:
     with suppress(ValueError):
         known, tables = (some(np.int16), some(np.float16)), (some(np.float32, 64), some(np.float32, 64))
         found = some(np.float32, blocks), some(np.float32, blocks), some(np.float32, blocks)
-        shared = some(np.float32, blocks), some(np.float32, blocks), some(np.float32, blocks)
-        native.compare(*frame(), *known, *tables, some(np.float32, 64), *found, *shared, *last, number)
+        shared = some(np.float32, blocks), some(np.float32, blocks), some(np.float32, blocks), some(np.float32, blocks)
+        clear = some(np.float32, 64), some(np.float32, 64)
+        native.compare(*frame(), *known, *tables, *clear, *found, *shared, *last, number)
     with suppress(ValueError):
         known, products = (some(np.int16), some(np.float16)), some(np.float32, 3 * blocks)
         native.innovate(*frame(), *known, some(np.int8), products, *last)

@@ -56,11 +56,12 @@ typedef struct {
   float sample_scale, left_scale;
   uint8_t *plane;                 /* [SIDE * high, SIDE * wide] */
   const float *held;              /* [high, wide]: share of the evidence that holds */
-  const uint8_t *wanted;          /* [high, wide], and so are the next five: 0 for blocks to leave alone */
-  float *distance, *spread, *count, *of_means, *common, *energy;
+  const uint8_t *wanted;          /* [high, wide], and so are the next seven: 0 for blocks to leave alone */
+  float *distance, *spread, *count, *of_means, *common, *energy, *added;
   int16_t *seen;                  /* [high, wide, SIDE, SIDE]: means, in the units of memory */
   const float *least;             /* [SIDE, SIDE]: size of a mean from which on a deviation tells of the noise */
   const float *clear;             /* [SIDE, SIDE]: size of a mean beyond which it is clear that a frame shows it, too */
+  const float *faint;             /* [SIDE, SIDE]: size of a mean below which no frame shows it, for noise */
   const float *expected;          /* [SIDE, SIDE]: square of a deviation without noise */
   float doubt[SIDE * SIDE];       /* of evidence: a frame moves what is kept by 1 / (1 + doubt evidence) of the way */
   float room[SIDE * SIDE];        /* how far from the cell's middle a coefficient may be before noise, steps */
@@ -117,7 +118,7 @@ static inline const float *free_of(const State *s, size_t block)
 
 /* ---- the Python module ---- */
 
-#define MOST_BUFFERS 14
+#define MOST_BUFFERS 16
 #define MOST_BORDER 8
 #define MOST_GROUPS 4
 
@@ -456,27 +457,28 @@ static PyObject *restore_still(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(compare_doc,
-"compare(coefficients, table, observation, mean, evidence, least, expected, clear, distance, spread, number, of_means,\n"
-"        common, energy, high, wide, lanes, noise, /)\n--\n\n"
-"Fill distance, spread, count, of_means, common and energy, float32 [high, wide]; see `state.py`.");
+"compare(coefficients, table, observation, mean, evidence, least, expected, clear, faint, distance, spread, number,\n"
+"        of_means, common, energy, added, high, wide, lanes, noise, /)\n--\n\n"
+"Fill distance, spread, count, of_means, common, energy and added, float32 [high, wide]; see `state.py`.");
 
 static PyObject *compare(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
                                   {"least", 0, 4, 0, 0}, {"expected", 0, 4, 0, 0}, {"clear", 0, 4, 0, 0},
-                                  {"distance", 1, 4, 1, 0}, {"spread", 1, 4, 1, 0}, {"number", 1, 4, 1, 0},
-                                  {"of_means", 1, 4, 1, 0}, {"common", 1, 4, 1, 0}, {"energy", 1, 4, 1, 0}};
+                                  {"faint", 0, 4, 0, 0}, {"distance", 1, 4, 1, 0}, {"spread", 1, 4, 1, 0},
+                                  {"number", 1, 4, 1, 0}, {"of_means", 1, 4, 1, 0}, {"common", 1, 4, 1, 0},
+                                  {"energy", 1, 4, 1, 0}, {"added", 1, 4, 1, 0}};
   Arguments a;
   State s;
 
   (void)module;
-  if (!are(arguments, 18, "compare") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 20, "compare") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 4);
   s.least = a.buffers[5].buf, s.expected = a.buffers[6].buf, s.clear = a.buffers[7].buf;
-  s.distance = a.buffers[8].buf, s.spread = a.buffers[9].buf, s.count = a.buffers[10].buf;
-  s.of_means = a.buffers[11].buf, s.common = a.buffers[12].buf, s.energy = a.buffers[13].buf;
-  s.noise = (float)number(arguments, 17);
+  s.faint = a.buffers[8].buf, s.distance = a.buffers[9].buf, s.spread = a.buffers[10].buf, s.count = a.buffers[11].buf;
+  s.of_means = a.buffers[12].buf, s.common = a.buffers[13].buf, s.energy = a.buffers[14].buf;
+  s.added = a.buffers[15].buf, s.noise = (float)number(arguments, 19);
   if (!PyErr_Occurred()) {
     RUN(compare, &s)
   }

@@ -505,8 +505,8 @@ static inline float NAMED(sum)(Lanes lanes)
 }
 
 /* How far each block is from its state, beyond what its cell and the noise allow; how far its coefficients beyond
-   their limits deviate, beyond what the quantiser makes of it, and what of that the means do; and how much of its clear
-   coefficients is in the frame */
+   their limits deviate, beyond what the quantiser makes of it, and what of that the means do; how much of its clear
+   coefficients is in the frame, and how many the frame has that it lacks */
 static void NAMED(compare)(const State *s)
 {
   for (size_t block = 0; block < s->high * s->wide; block++) {
@@ -514,6 +514,7 @@ static void NAMED(compare)(const State *s)
     const int16_t *k = s->coefficients + at, *mean = s->mean + at;
     const uint16_t *evidence = s->evidence + at;
     Lanes far = {0}, spread = {0}, count = {0}, of_means = {0}, common = {0}, energy = {0};
+    Whole added = {0};
     EACH {
       Lanes known = NAMED(widen)(evidence + i), step = AT(s->table);
       Lanes level = NAMED(load)(mean + i) * (1.0f / 16), place = NAMED(load)(k + i);
@@ -531,10 +532,12 @@ static void NAMED(compare)(const State *s)
       count += (Lanes)((Whole)((Lanes){0} + 1.0f) & counts);
       of_means += (Lanes)((Whole)(1.0f - spacious * unit) & counts);
       common += clear * place, energy += clear * clear;
+      added -= (NAMED(size)(level) < AT(s->faint)) & (NAMED(size)(place) > 0.5f);
     }
     s->distance[block] = (int16_t)evidence[0] > 0 ? NAMED(sum)(far) : UNKNOWN;
     s->spread[block] = NAMED(sum)(spread), s->count[block] = NAMED(sum)(count), s->of_means[block] = NAMED(sum)(of_means);
     s->common[block] = NAMED(sum)(common), s->energy[block] = NAMED(sum)(energy);
+    s->added[block] = NAMED(sum)(__builtin_convertvector(added, Lanes));
   }
 }
 

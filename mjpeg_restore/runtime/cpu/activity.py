@@ -277,7 +277,7 @@ class Activity:
             if limits.begun is not None:
                 without = without | limits.begun
             if self._stands:
-                without = without | (limits.gone & to_blocks(self._settled, side, shape))
+                without = without | limits.appeared | (limits.gone & to_blocks(self._settled, side, shape))
             share = np.where(without, 0, to_blocks(held, side, shape))
             if (share < 1).any():
                 found[index] = doubted(state, share, self._doubted[index])

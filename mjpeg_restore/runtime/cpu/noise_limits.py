@@ -42,6 +42,9 @@ _OUTLINED, _REPLACED = 2.0, 0.3
 """A block has an outline if the squares of its clear coefficients add up to so many steps^2. It shows something else
 than before if less than this share of them is left: other light leaves more, and noise hides no clear one."""
 
+_ADDED = 4
+"""Coefficients that appear at once in a block. Noise makes three now and then, before its size is known."""
+
 
 class Limits:
     """How far noise carries the blocks of one component from their state.
@@ -60,6 +63,8 @@ class Limits:
         replaced: blocks of the last frame that show something else than before, whatever the gate believes. It judges
             each coefficient, and one that was small before agrees with the 0 of what is smooth: so the outlines of what
             was there would shine through whatever covers it.
+        appeared: blocks of the last frame that have several coefficients that were nearly nothing before. Each by
+            itself agrees with a mean of nothing where steps are coarse, so a fine texture would come late.
     """
 
     def __init__(self) -> None:
@@ -71,7 +76,7 @@ class Limits:
         self._spread = self._count = np.zeros((0, 0), np.float32)
         self._before: NDArray[np.bool_] | None = None
         self.far: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)
-        self.gone = self.replaced = np.zeros((0, 0), np.bool_)
+        self.gone = self.replaced = self.appeared = np.zeros((0, 0), np.bool_)
         self._agree: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)
         self.contrast = (np.zeros((0, 0), np.float32),) * 2
         self._quieter = Quieter()
@@ -105,8 +110,9 @@ class Limits:
         again = beyond & self._before if self._before is not None else far
         self._before = widened(beyond)
         self.replaced = (found.energy >= _OUTLINED) & (found.common < _REPLACED * found.energy)
+        self.appeared = found.added >= _ADDED
         self.contrast = found.common, found.energy
-        self.far = (widened(far) if coarse else far) | far_around | self.replaced
+        self.far = (widened(far) if coarse else far) | far_around | self.replaced | self.appeared
         moved = self.far | again
         self._agree = ~moved
         self.begun = None

@@ -62,6 +62,12 @@ SEEN: Final = 0.75
 """Steps beyond which a mean is surely seen in each frame without noise; with noise,"""
 SURE: Final = 3.0
 """its deviation so many times more."""
+FAINT: Final = 0.2
+"""Steps up to which a mean is nearly nothing, where"""
+HIDES_FROM: Final = 25.0
+"""these are larger than that: finer ones show more of what comes;"""
+ABOVE_NOISE: Final = 12.0
+"""and than so many deviations of the noise: it takes 3.6 of them to carry such a mean across its cell's bound."""
 UNKNOWN: Final = 1e30
 """Distance of a block from a state that there is not."""
 
@@ -183,6 +189,7 @@ class Compared(NamedTuple):
         common: products of the coefficients with their means, in steps^2: of those AC coefficients that a frame shows
             in spite of quantiser and noise, if it shows what the means of four frames or more show.
         energy: squares of these means, likewise.
+        added: how many AC coefficients the frame has that are nearly nothing in the means, and no noise makes.
     """
 
     distance: NDArray[np.float32]
@@ -191,6 +198,7 @@ class Compared(NamedTuple):
     of_means: NDArray[np.float32]
     common: NDArray[np.float32]
     energy: NDArray[np.float32]
+    added: NDArray[np.float32]
 
 
 def compare(
@@ -219,10 +227,13 @@ def compare(
     least = np.where(table <= COARSEST, table, np.inf).astype(np.float32)
     expected = (table.astype(np.float64) ** 2 / 12 - systematic(table, noise)).astype(np.float32)
     clear = (SEEN * table + SURE * noise**0.5).astype(np.float32)
-    clear[0] = np.inf  # light changes the mean of a block
+    faint = np.where(table > max(HIDES_FROM, ABOVE_NOISE * noise**0.5), FAINT * table, 0).astype(np.float32)
+    clear[0], faint[0] = np.inf, 0  # light changes the mean of a block
     known = state.mean, state.evidence
     assert native is not None
-    native.compare(*_frame(coefficients, table), *known, least, expected, clear, *found, high, wide, lanes, noise)
+    native.compare(
+        *_frame(coefficients, table), *known, least, expected, clear, faint, *found, high, wide, lanes, noise
+    )
     return found
 
 

@@ -366,7 +366,9 @@ def test_pictures_of_any_size(grids: list[tuple[int, int]]) -> None:
     assert camera.choose()[-1, -1]
 
 
-@pytest.mark.parametrize(("quality", "share", "forgotten"), [(60, 0.1, True), (60, 0.6, False), (10, 0.1, False)])
+@pytest.mark.parametrize(
+    ("quality", "share", "forgotten"), [(60, 0.1, True), (60, 0.6, False), (10, 0.1, True), (10, 0.6, False)]
+)
 def test_what_has_certainly_moved_has_no_past_where_most_stands_still(
     quality: int, share: float, forgotten: bool
 ) -> None:
@@ -381,6 +383,25 @@ def test_what_has_certainly_moved_has_no_past_where_most_stands_still(
     assert (luma.evidence[rows:] > 0).mean() > 0.99  # whatever noise does
     for seen, known in zip(chroma, camera.states[1:], strict=True):  # beside what shows something else
         assert (seen.evidence == known.evidence)[-(-rows // SIDE) :].mean() > 0.99
+
+
+@pytest.mark.parametrize("quality", [10, 30])
+@pytest.mark.parametrize(("share", "count", "forgotten"), [(0.25, 4, True), (0.25, 3, False), (0.75, 4, False)])
+def test_a_fine_texture_that_appears_on_a_plain_place_has_no_past(
+    quality: int, share: float, count: int, forgotten: bool
+) -> None:
+    camera = Camera(quality=quality)
+    for scene in camera.scene:
+        scene[..., 1:] = 0
+    for _ in range(20):
+        camera.choose()
+    rows, places = round(CELLS[0] * share), np.arange(20, 20 + count)
+    luma, steps = camera.scene[0], camera.tables[0]
+    luma[: rows * SIDE, :, places] = 0.9 * steps[places]
+    assert camera.choose(believes=1.0)[:rows].all()
+    seen, *_ = camera.activity.doubt(camera.states)
+    assert (seen.evidence[: rows * SIDE] == 0).all() == forgotten
+    assert (seen.evidence[rows * SIDE :] > 0).all()
 
 
 def test_a_part_with_far_more_noise_than_the_rest_keeps_its_past() -> None:

@@ -651,7 +651,7 @@ def test_comparing_a_frame_with_its_state(case: Case, noise: float) -> None:
     coefficients, table, state = case
     before = copy_of(state)
     found = compare(*case, noise)
-    distance, spread, count, of_means, common, energy = found
+    distance, spread, count, of_means, common, energy, added = found
     assert all(one.dtype == np.float32 for one in found)
     assert_unchanged(state, before)
     far, wide, counts, blurred = formulas.compared(*case, noise)
@@ -677,6 +677,10 @@ def test_comparing_a_frame_with_its_state(case: Case, noise: float) -> None:
     room = 1e-5 * (level * np.abs(coefficients.astype(float))).sum(axis=2)
     assert (unsure | (np.abs(common - same) <= room)).all()
     assert (unsure | (np.abs(energy - all_of_it) <= 1e-5 * all_of_it)).all()
+    size, faint = np.abs(formulas.means(state)), np.where(steps > max(25, 12 * noise**0.5), 0.2 * steps, 0)
+    is_added = (size < faint) & (coefficients != 0) & (np.arange(64) > 0)
+    unsure = np.isclose(size, faint, rtol=1e-6).any(axis=2)
+    assert (unsure | (added == is_added.sum(axis=2))).all()
 
 
 @given(cases, st.integers(0, 1000))
@@ -705,7 +709,7 @@ def test_a_frame_that_is_its_mean_is_no_distance_away() -> None:
     coefficients[np.abs(coefficients * table.astype(np.int32)) > 2000] = 0
     state.mean[coefficients == 0] = 0
     state.evidence[:] = 1
-    distance, spread, count, _, common, energy = compare(coefficients, table, state, 1.0)
+    distance, spread, count, _, common, energy, _ = compare(coefficients, table, state, 1.0)
     np.testing.assert_allclose(common, energy, rtol=1e-5)
     assert (distance == 0).all()
     assert (spread[count > 0] < 0).all()  # less than the quantiser makes of any scene with noise
@@ -1007,7 +1011,7 @@ def arguments(function: str) -> dict[str, Any]:
             given |= {"distance": np.empty((2, 3), np.float32)}
         case _:
             given |= {"evidence": state.evidence, "least": np.ones(64, np.float32)}
-            given |= {name: np.ones(64, np.float32) for name in ("expected", "clear")}
+            given |= {name: np.ones(64, np.float32) for name in ("expected", "clear", "faint")}
             given |= {name: np.empty((2, 3), np.float32) for name in Compared._fields}
     return given
 
