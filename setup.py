@@ -7,6 +7,7 @@ under cibuildwheel, an extension that does not compile is an error. Otherwise it
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -26,8 +27,12 @@ READER, ENTROPY = "mjpeg_restore.jpeg._native", "mjpeg_restore.jpeg._entropy"
 PROJECTION, STATE = "mjpeg_restore.runtime.cpu._projection", "mjpeg_restore.runtime.cpu._state"
 PIECES, SPARSE = "mjpeg_restore.runtime.cpu._pieces", "mjpeg_restore.runtime.cpu._sparse"
 VECTORS = (PROJECTION, STATE, SPARSE)
+HAS_JPEGLIB = sys.platform != "linux" or platform.machine() == "x86_64"  # as pyproject.toml says
+INSTEAD = (
+    "the slower jpeglib will be used" if HAS_JPEGLIB else "without jpeglib, which has to be compiled, nothing is read"
+)
 WITHOUT = {
-    READER: "no native reader ({}); the slower jpeglib will be used. "
+    READER: f"no native reader ({{}}); {INSTEAD}. "
     "For the fast one install a C compiler and libjpeg-turbo's headers (Debian: libjpeg-dev)",
     ENTROPY: "no native walk through damaged pictures ({}); more of each will be taken for damaged than is. "
     "For the exact one install a C compiler",

@@ -33,7 +33,8 @@ def load() -> ModuleType:
     try:
         import jpeglib  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
-        raise MissingExtra("jpeglib", "", "Reading JPEG without the native reader") from error
+        without = "which is built where a C compiler and libjpeg-turbo's headers (Debian: libjpeg-dev) are"
+        raise MissingExtra("jpeglib", "", f"Reading JPEG without the native reader, {without},") from error
     binding = getattr(jpeglib, "_bind", None)
     if binding is not None:
         binding.print = _print_nothing  # it prints the path before it raises, and standard output may carry the video

@@ -125,9 +125,9 @@ ON_GPU = ("tensorrt", "tensorrt-rtx", "torch", "onnxruntime:cuda")
 RTX those of PCs; PyTorch is large and seldom installed for this alone."""
 
 ON_HOST = ("openvino", "onnxruntime")
-"""Devices that "auto" tries then. `stream` is three times as fast in OpenVINO as in ONNX Runtime on a CPU with bf16,
-and two and a half times without: OpenVINO computes the network's int8 layers in int8. Networks without int8 layers gain
-from bf16 alone."""
+"""Devices that "auto" tries then. `stream` is three times as fast in OpenVINO as in ONNX Runtime on an x86-64 CPU with
+bf16, and two and a half times without: OpenVINO computes the network's int8 layers in int8. Networks without such
+layers gain from bf16 alone. On ARM, where it computes them in float32, nobody has measured."""
 
 DEVICES = (AUTO, CUDA, *(runtime.name for runtime in RUNTIMES))
 """Values of `device` without details."""

@@ -84,7 +84,7 @@ def test_errors_name_the_picture(either_reader: str) -> None:
 
 def test_fallback_reports_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jpeglib", None)
-    with pytest.raises(MissingExtra, match=r"needs jpeglib: pip install jpeglib$"):
+    with pytest.raises(MissingExtra, match=r"libjpeg-dev\) are, needs jpeglib: pip install jpeglib$"):
         fallback.load()
 
 

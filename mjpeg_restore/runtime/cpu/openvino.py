@@ -12,7 +12,8 @@ bf16. The part after it runs in float32, and guarantees the quantisation cell wh
   wanted (`sparse_model.py`).
 * Otherwise the rest of the graph, the tail, runs in OpenVINO. Without bf16, head and tail stay one graph.
 
-A graph without the named tensors runs in float32. int8 layers run in int8 in every case.
+A graph without the named tensors runs in float32. On x86-64 int8 layers run in int8 in every case; on ARM OpenVINO
+computes them in float32.
 """
 
 # OpenVINO's stubs leave many types open.
@@ -22,6 +23,7 @@ A graph without the named tensors runs in float32. int8 layers run in int8 in ev
 from __future__ import annotations
 
 import io
+import platform
 import sys
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
@@ -104,6 +106,8 @@ _LAYERS, _FLOAT16 = "network.", ".half"
 _NO_WEIGHTS = {"inverse_dct.matrix"}
 """Names of constants that no layer has."""
 
+_HAS_INT8 = platform.machine() in ("x86_64", "AMD64")
+
 _KEPT = {"CPU_RUNTIME_CACHE_CAPACITY": 256}
 """Layers, each prepared for one size, that the CPU keeps of a graph for any sizes: a few sizes' worth. Of the 5000 that
 it keeps by itself, each further size takes 2 MB."""
@@ -162,7 +166,9 @@ class OpenVino:
             self.sparse = _sparse(self._graph)
         halved = self._native if graph.has_state else bool(_tensors(self._graph, *CUTS))
         precision = "bf16" if self._bf16 and halved else "f32"
-        if any(output.get_element_type() == ov.Type.i8 for node in self._graph.get_ops() for output in node.outputs()):
+        if _HAS_INT8 and any(
+            output.get_element_type() == ov.Type.i8 for node in self._graph.get_ops() for output in node.outputs()
+        ):
             precision = f"int8 and {precision}"
         self.name = f"OpenVINO {ov.__version__.split('-')[0]}, {device}, {precision}"
 
