@@ -159,6 +159,9 @@ def main() -> int:
             evaluate(options)
     except (MjpegRestoreError, OSError) as error:
         sys.exit(f"evaluate_video: {worded(error)}")
+    except KeyboardInterrupt:
+        print("evaluate_video: stopped; the same command measures the rest", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -84,6 +84,9 @@ def main() -> int:
             reproduce(names, options)
     except (MjpegRestoreError, OSError) as error:
         sys.exit(f"reproduce: {worded(error)}")
+    except KeyboardInterrupt:
+        print("reproduce: stopped", file=sys.stderr)
+        return 130
     return 0
 
 
