@@ -27,7 +27,7 @@ READER, ENTROPY = "mjpeg_restore.jpeg._native", "mjpeg_restore.jpeg._entropy"
 PROJECTION, STATE = "mjpeg_restore.runtime.cpu._projection", "mjpeg_restore.runtime.cpu._state"
 PIECES, SPARSE = "mjpeg_restore.runtime.cpu._pieces", "mjpeg_restore.runtime.cpu._sparse"
 VECTORS = (PROJECTION, STATE, SPARSE)
-HAS_JPEGLIB = sys.platform != "linux" or platform.machine() == "x86_64"  # as pyproject.toml says
+HAS_JPEGLIB = sys.platform == "darwin" or platform.machine() in ("x86_64", "AMD64")  # as pyproject.toml says
 INSTEAD = (
     "the slower jpeglib will be used" if HAS_JPEGLIB else "without jpeglib, which has to be compiled, nothing is read"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ _HOST_AND_PORT = re.compile(r"(?:\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
 _PARAMETER = re.compile(r"(?<![^/?&;=#])([^/?&;=#]+)=([^&;#]*)")
 _WITH_PASSWORD = re.compile(r"(?!\.{0,2}/(?!/)|[a-z]:[\\/])[^:@]*:.*@", re.IGNORECASE | re.DOTALL)
 """The beginning of an address whose scheme is missing or mistyped; not of what can only be a path."""
+_DRIVE = re.compile(r"/[a-z]:", re.IGNORECASE)
+"""The beginning of a path of Windows in a URL, which has a slash before it."""
 _SECRET = re.compile(
     "user|usr|login|account|pass|pwd|psw|pas$|token|secret|auth|cred|key$|session|signature|sig$|sid$|^(u|p|pw|pin)$",
     re.IGNORECASE,
@@ -152,6 +155,19 @@ def redact(url: str) -> str:
     elif ":" in (parts := url.rpartition("@"))[0]:  # its :// is mistyped
         url = parts[2]
     return _PARAMETER.sub(_hide_secret, url.partition("#")[0])
+
+
+def file_path(url: str) -> str:
+    """The path of a `file://` URL.
+
+    Raises:
+        ValueError: it is one of another machine, as one with two slashes is, or has no path.
+    """
+    host, slash, path = url[len("file://") :].partition("/")
+    if not slash or host.lower() not in ("", "localhost"):
+        raise ValueError("file:// takes an absolute path: three slashes, as in file:///home, or leave file:// out")
+    path = unquote(f"/{path}")
+    return path[1:] if os.name == "nt" and _DRIVE.match(path) else path
 
 
 def without_scheme(name: str) -> str:

@@ -28,6 +28,8 @@ a `Hint`: the command words it with its own options.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Callable, Sequence
 
@@ -202,6 +204,12 @@ class WorkerLost(MjpegRestoreError):
 def reason_of(error: BaseException) -> str:
     """The words of the system or of FFmpeg for an exception, without its number and file; else its message."""
     return getattr(error, "strerror", None) or str(error)
+
+
+def is_broken_pipe(error: BaseException | None) -> bool:
+    """Whether the reader of a pipe has gone away; for Windows that is an invalid argument."""
+    in_windows = os.name == "nt" and getattr(error, "errno", None) == errno.EINVAL
+    return isinstance(error, BrokenPipeError) or in_windows
 
 
 def without_name(message: str, name: str) -> str:

@@ -90,7 +90,7 @@ def secret_in(path: Path) -> str:
     """
     try:
         data = _read_pipe(path) if path.is_fifo() else _read_file(path)
-        content = data.decode()
+        content = data.decode("utf-8-sig")  # editors of Windows begin with a mark
     except UnicodeDecodeError:
         raise ValueError(f"{path} is no text in UTF-8") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjpeg_restore.address import Address, redact
+from mjpeg_restore.address import Address, file_path, redact
 from mjpeg_restore.errors import SourceError
 
 
@@ -146,3 +147,12 @@ def test_a_long_url_is_redacted_in_linear_time() -> None:
     begun = time.process_time()
     assert redact("http://cam/" + "a" * 300_000).endswith("a")  # a minute in quadratic time
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize(("system", "path"), [("posix", "/C:/a b/c.avi"), ("nt", "C:/a b/c.avi")])
+def test_a_file_url_of_windows_has_a_drive(system: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mjpeg_restore.address.os", SimpleNamespace(name=system))
+    assert file_path("file:///C:/a%20b/c.avi") == path
+    assert file_path("FILE://localhost/a?b#c.avi") == "/a?b#c.avi"
+    with pytest.raises(ValueError, match="three slashes"):
+        file_path("file://nas/a.avi")

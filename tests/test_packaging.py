@@ -49,6 +49,20 @@ def test_openvino_comes_where_it_has_wheels(system: str, machine: str, python: s
     assert openvino.marker.evaluate(here) is ((system, machine) in OPENVINO)
 
 
+JPEGLIB = [("linux", "x86_64"), ("darwin", "arm64"), ("darwin", "x86_64"), ("win32", "AMD64")]
+"""Where it has wheels."""
+
+
+@pytest.mark.parametrize(("system", "machine"), [*JPEGLIB, ("linux", "aarch64"), ("win32", "ARM64")])
+def test_jpeglib_comes_where_it_has_wheels(system: str, machine: str) -> None:
+    markers = needs("packaging.requirements")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (jpeglib,) = (entry for entry in map(markers.Requirement, project["dependencies"]) if entry.name == "jpeglib")
+    assert jpeglib.marker.evaluate({"sys_platform": system, "platform_machine": machine}) is (
+        (system, machine) in JPEGLIB
+    )
+
+
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive of the sources, made in a copy of the checkout: it writes there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -144,8 +145,11 @@ def _of_source(source: str, destination: str) -> Iterator[tuple[str, Entry]]:
 
 
 def _of_list(path: str) -> Iterator[tuple[str, Entry]]:
+    content = Path(path).read_bytes()
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise SourceError(f"{path} is text in UTF-16: save it as UTF-8")
     # Names may hold all that Python takes for the end of a line, but a line feed.
-    lines = Path(path).read_bytes().decode("utf-8", "surrogateescape").split("\n")
+    lines = content.removeprefix(BOM_UTF8).decode("utf-8", "surrogateescape").split("\n")
     lines = [line for line in lines if line.strip()]
     if len({is_url(line.strip()) for line in lines}) > 1:
         raise SourceError(f"{path} lists paths and URLs: make a list of each")

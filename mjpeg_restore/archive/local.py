@@ -22,8 +22,8 @@ class LocalStore:
         try:
             found = os.stat(path)
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # the last: a link to itself
-                return None
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP) or _is_no_name(error):
+                return None  # ELOOP: a link to itself
             raise
         return None if not os.path.isfile(path) else Entry(path, found.st_size, str(found.st_mtime_ns))
 
@@ -31,8 +31,10 @@ class LocalStore:
         """See `Store`."""
         try:
             os.lstat(path)
-        except FileNotFoundError:
-            return False
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) or _is_no_name(error):
+                return False
+            raise
         return True
 
     def is_folder(self, path: str) -> bool:
@@ -100,7 +102,7 @@ class LocalStore:
 
 def _matches(pattern: str) -> set[str]:
     """The paths that match a pattern. `**` follows no links, as `walk` does not: `glob`'s would go round in circles."""
-    head, wild, tail = f"/{pattern}/".partition("/**/")
+    head, wild, tail = f"/{pattern}/".replace(os.sep, "/").partition("/**/")
     if not wild:
         return {*glob.glob(pattern)}
     found: set[str] = set()
@@ -125,6 +127,11 @@ def _copy(file: Path, target: Path) -> None:
 def _sync(file: Path) -> None:
     with file.open("rb+") as written:
         os.fsync(written.fileno())
+
+
+def _is_no_name(error: OSError) -> bool:
+    """Whether Windows says that a file cannot have such a name, as a pattern cannot."""
+    return getattr(error, "winerror", None) == 123
 
 
 def _fail(error: OSError) -> None:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
-from urllib.parse import unquote
 
-from mjpeg_restore.address import redact
+from mjpeg_restore.address import file_path, redact
 
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]+::)*[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 """Also chained ones, as `simplecache::s3://bucket/a.avi`, which no store takes; `cam::1.avi` is the name of a file."""
@@ -128,11 +127,6 @@ def local_path(location: str) -> str:
     """A path, of a path or of a `file://` URL.
 
     Raises:
-        ValueError: the URL is one of another machine, as one with two slashes is, or has no path.
+        ValueError: see `file_path`.
     """
-    if not location.lower().startswith(_FILE):
-        return location
-    host, slash, path = location[len(_FILE) :].partition("/")
-    if not slash or host.lower() not in ("", "localhost"):
-        raise ValueError("file:// takes an absolute path: three slashes, as in file:///home, or leave file:// out")
-    return unquote(f"/{path}")
+    return file_path(location) if location.lower().startswith(_FILE) else location

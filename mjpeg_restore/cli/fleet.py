@@ -7,11 +7,11 @@ import logging
 import os
 from contextlib import ExitStack, redirect_stdout
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from mjpeg_restore.cli.exit_codes import exit_code
 from mjpeg_restore.cli.restore import INTERRUPTED
-from mjpeg_restore.cli.run import Check, Request, checked, reread, serving, signals, tell, tell_if_idle
+from mjpeg_restore.cli.run import Check, Request, checked, next_request, reread, serving, signals, tell, tell_if_idle
 from mjpeg_restore.cli.serving import access
 from mjpeg_restore.cli.streams import logged, set_log_format
 from mjpeg_restore.errors import SinkError
@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
         fleet = SpreadFleet(settings, cluster, audience=audience)
         stack.callback(fleet.close, 0)
         tell_if_idle(options, settings)
-        while (request := _next(requests)) != "stop":
+        while (request := next_request(requests, _TICK)) != "stop":
             if request == "reload":
                 settings = reread(options, settings, fleet, _check(options))
             fleet.advance()
@@ -57,11 +57,3 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
 
 def _check(options: argparse.Namespace) -> Check:
     return partial(refuse_local, here=options.ray == "local")
-
-
-def _next(requests: SimpleQueue[Request]) -> Request | None:
-    """The next request, if one comes soon."""
-    try:
-        return requests.get(timeout=_TICK)
-    except Empty:
-        return None

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mjpeg_restore.cli.exit_codes import exit_code
@@ -32,6 +32,9 @@ WRONG_SETTINGS = 2
 """Exit code for a settings file with mistakes: that of wrong arguments."""
 
 Request = Literal["stop", "reload", "look"]
+
+_WAKES = 0.5
+"""Seconds after which the wait for a request begins anew: Ctrl-C interrupts none without an end in Windows."""
 
 _log = logging.getLogger(__name__)
 
@@ -115,18 +118,26 @@ def _run(options: argparse.Namespace, settings: FleetSettings) -> int:
         stack.enter_context(fleet)
         tell_if_idle(options, settings)
         while not (stopped or fleet.ended):
-            match requests.get():
+            match next_request(requests, _WAKES):
                 case "stop":
                     stopped = True
                 case "reload":
                     settings = reread(options, settings, fleet)
-                case "look":
+                case "look" | None:
                     pass
     tell(options, fleet.cameras)
     if stopped:
         return INTERRUPTED
     incomplete = any(camera.status.reason for camera in fleet.cameras.values())
     return exit_code(SinkError) if incomplete else 0  # it was said when it happened
+
+
+def next_request(requests: SimpleQueue[Request], seconds: float) -> Request | None:
+    """The next request, if one comes in so many seconds."""
+    try:
+        return requests.get(timeout=seconds)
+    except Empty:
+        return None
 
 
 def serving(run: RunSettings, given: Access) -> Serving:

@@ -13,7 +13,7 @@ from collections.abc import Generator
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
-from mjpeg_restore.errors import SinkError, reason_of
+from mjpeg_restore.errors import SinkError, is_broken_pipe, reason_of
 
 LogFormat = Literal["text", "json"]
 Level = Literal["info", "warning", "error"]
@@ -48,7 +48,7 @@ def write(text: str, stream: TextIO | None) -> None:
         print(_without_controls(text), file=stream, flush=True)
     except OSError as error:
         _discard(stream)
-        if not isinstance(error, BrokenPipeError):
+        if not is_broken_pipe(error):
             raise SinkError(f"cannot print the result ({reason_of(error)})") from None
 
 

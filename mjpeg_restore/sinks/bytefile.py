@@ -6,6 +6,7 @@ import contextlib
 import os
 from typing import BinaryIO
 
+from mjpeg_restore.errors import is_broken_pipe
 from mjpeg_restore.sinks.base import OutputSettings, PartFile
 from mjpeg_restore.sinks.target import cannot_write
 
@@ -114,8 +115,9 @@ class ByteFile:
             for part in parts:
                 self._file.write(part)
             self._file.flush()
-        except BrokenPipeError:
-            self.closed = True
         except OSError as error:
+            if is_broken_pipe(error):
+                self.closed = True
+                return
             path = self._part.target if self._part else None
             raise cannot_write(path, f"cannot write {self.name}", error) from error

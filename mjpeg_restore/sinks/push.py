@@ -14,7 +14,7 @@ from fractions import Fraction
 import av
 from av.error import FFmpegError
 
-from mjpeg_restore.errors import SinkError, reason_of
+from mjpeg_restore.errors import SinkError, is_broken_pipe, reason_of
 from mjpeg_restore.frames import Frame, Picture, Sampling, SoundPacket
 from mjpeg_restore.retries import Delays, Retries
 from mjpeg_restore.sinks import pixels
@@ -200,7 +200,7 @@ class Push(BaseSink):
             SinkError: it is not to be made again.
         """
         self._hang_up()
-        if isinstance(error, BrokenPipeError) and not self._link.reconnects:
+        if is_broken_pipe(error) and not self._link.reconnects:
             self.closed = True
             return
         reason = f"{what} ({reason_of(error)})"

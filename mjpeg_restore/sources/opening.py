@@ -10,9 +10,8 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Union, cast
-from urllib.parse import unquote, urlsplit
 
-from mjpeg_restore.address import Address, redact, without_scheme
+from mjpeg_restore.address import Address, file_path, redact, without_scheme
 from mjpeg_restore.errors import Hint, SourceError, SourceNotFound, reason_of
 from mjpeg_restore.jpeg.buffers import as_bytes
 from mjpeg_restore.sources.base import Source
@@ -107,7 +106,10 @@ def open_source(
                 f"to standard output with its time stamps, ffmpeg -i {redact(name)} -c copy -f matroska -, and read "
                 "that"
             )
-        name = unquote(urlsplit(name).path)
+        try:
+            name = file_path(name)
+        except ValueError as error:
+            raise SourceError(f"{name}: {error}") from None
     return _open_path(name, options)
 
 

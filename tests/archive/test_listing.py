@@ -114,6 +114,31 @@ def test_what_does_not_exist(tree: Path, source: str) -> None:
         names([source])
 
 
+def test_a_list_saved_by_an_editor_of_windows(tree: Path) -> None:
+    text = "rec/a/1.avi\r\nrec/b/1.avi\r\n"
+    Path("list.txt").write_bytes(text.encode("utf-8-sig"))
+    assert set(names(["@list.txt"])) == {"a/1.avi", "b/1.avi"}
+    Path("list.txt").write_bytes(text.encode("utf-16"))
+    with pytest.raises(SourceError, match=r"^list\.txt is text in UTF-16: save it as UTF-8$"):
+        names(["@list.txt"])
+
+
+def test_in_windows_no_file_has_the_name_of_a_pattern(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refused(OSError):
+        winerror = 123
+
+    def refused(path: str, *more: Any, **options: Any) -> os.stat_result:
+        if "*" in path:
+            raise Refused(errno.EINVAL, "The filename, directory name, or volume label syntax is incorrect", path)
+        return stat(path, *more, **options)
+
+    stat = os.stat
+    monkeypatch.setattr(os, "stat", refused)
+    assert set(names(["rec/a/*.avi"])) == {"1.avi"}
+    with pytest.raises(SourceNotFound, match="no file matches"):
+        names(["rec/none/*.avi"])
+
+
 def test_a_list_that_names_what_does_not_exist(tree: Path) -> None:
     Path("list.txt").write_text("rec/a/1.avi\nnone.avi\n")
     with pytest.raises(SourceNotFound, match=r"list\.txt lists none\.avi: no such file: correct"):

@@ -49,6 +49,8 @@ def test_files_are_read_beside_the_settings_and_lose_their_last_line_end(tmp_pat
     (tmp_path / "secrets" / "door").write_bytes(b"s3c:ret\r\n")
     assert expand("http://a:${file:secrets/door}@h/", {}, tmp_path) == "http://a:s3c%3Aret@h/"
     assert expand(f"${{file:{tmp_path}/secrets/door}}", {}, HERE) == "s3c:ret"
+    (tmp_path / "secrets" / "door").write_bytes("s3c:ret\r\n".encode("utf-8-sig"))  # as editors of Windows do
+    assert expand(f"${{file:{tmp_path}/secrets/door}}", {}, HERE) == "s3c:ret"
 
 
 @pytest.mark.parametrize(

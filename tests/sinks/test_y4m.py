@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal
 
 import numpy as np
@@ -72,10 +73,15 @@ def test_limited_range_is_converted_and_tagged() -> None:
     assert pipe.getvalue().endswith(bytes([235] * 4 + [128] * 2))
 
 
-def test_a_reader_that_disconnects_closes_the_sink() -> None:
+@pytest.mark.parametrize(("system", "error"), [("posix", BrokenPipeError()), ("nt", OSError(errno.EINVAL, "Invalid"))])
+def test_a_reader_that_disconnects_closes_the_sink(
+    system: str, error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mjpeg_restore.errors.os", SimpleNamespace(name=system))
+
     class Pipe(io.BytesIO):
         def write(self, data: object) -> int:
-            raise BrokenPipeError
+            raise error
 
     sink = Y4mStream(Pipe())
     assert not sink.closed

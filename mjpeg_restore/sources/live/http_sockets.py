@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import selectors
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -68,4 +70,9 @@ def connect(sock: socket.socket, where: Any, check: Callable[[], None], seconds:
                     raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
-        raise OSError(code, os.strerror(code))
+        raise OSError(code, _words(code))
+
+
+def _words(code: int) -> str:
+    """What an error of a socket means: C's own words for those of Windows are "unknown error"."""
+    return ctypes.FormatError(code) if sys.platform == "win32" else os.strerror(code)
