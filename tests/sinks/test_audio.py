@@ -159,6 +159,16 @@ def test_sound_whose_source_is_closed_is_left_out(output: Path) -> None:
         SoundDecoder(track)
 
 
+def test_opus_is_decoded_without_a_gap_after_its_priming(output: Path) -> None:
+    with av.open(str(record(output / "in.mkv", "libopus"))) as container:
+        track, packets = sound_of(container)
+        decode = SoundDecoder(track)
+        frames = [frame for packet in packets[:3] for frame in decode(packet)]
+    first, second = frames[:2]
+    end = time_of(first) + Fraction(first.samples, first.sample_rate)
+    assert abs(end - time_of(second)) <= Fraction(1, 1000)  # Matroska's ticks
+
+
 def test_audio_and_video_are_interleaved(output: Path) -> None:
     join(output / "out.mkv", record(output / "in.avi", "pcm_s16le"))
     with av.open(str(output / "out.mkv")) as container:
