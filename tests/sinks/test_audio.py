@@ -79,7 +79,11 @@ def join(target: Path, recording: Path, *, late: int = 0) -> VideoFile:
         ("in.mkv", "aac", "out.webm", "opus"),
         ("in.mkv", "flac", "out.mp4", "flac"),
         ("in.mkv", "flac", "out.mov", "aac"),
-        ("in.mkv", "libopus", "out.avi", "aac"),
+        ("in.mkv", "libopus", "out.avi", "pcm_s16le"),
+        ("in.mkv", "aac", "out.avi", "pcm_s16le"),
+        ("in.mkv", "mp2", "out.avi", "pcm_s16le"),
+        ("in.mkv", "libmp3lame", "out.avi", "pcm_s16le"),
+        ("in.avi", "pcm_mulaw", "out.avi", "pcm_mulaw"),
     ],
 )
 def test_audio_is_copied_or_transcoded(
@@ -97,6 +101,15 @@ def test_audio_is_copied_or_transcoded(
     middle = heard[RATE // 2 : RATE]
     assert np.argmax(np.abs(np.fft.rfft(middle))) == 220  # half a second of 440 Hz
     assert abs(float(np.abs(middle).max()) - 8000 / 32768) < 0.03
+
+
+@pytest.mark.parametrize("codec", ["flac", "pcm_s16be"])
+def test_avi_takes_decoded_sound_exactly(output: Path, codec: str) -> None:
+    source = record(output / "in.mkv", codec)
+    assert join(output / "out.avi", source).remark is None
+    with av.open(str(output / "out.avi")) as container:
+        heard = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    assert np.array_equal(heard, tone())
 
 
 def test_copied_packets_keep_their_bytes_and_times(output: Path) -> None:
