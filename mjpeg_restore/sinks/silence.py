@@ -88,7 +88,8 @@ class GapFiller:
     def _gap(self, pts: int | None, time_base: Fraction) -> Fraction:
         """Seconds from the end of the sound so far, negative for an overlap; 0 within `TOLERANCE`.
 
-        A gap too long to fill counts as unfilled, and is 0.
+        The first sound is placed exactly: an error there would last. A gap too long to fill counts as unfilled, and is
+        0.
         """
         if pts is None:
             return Fraction(0)
@@ -100,7 +101,7 @@ class GapFiller:
             self.unfilled += gap
             self._origin += gap
             return Fraction(0)
-        return gap if abs(gap) > TOLERANCE else Fraction(0)
+        return gap if abs(gap) > TOLERANCE or not self._end else Fraction(0)
 
     def _pcm_packet(self, data: bytes, like: av.Packet[Stream]) -> av.Packet[Stream]:
         packet: av.Packet[Stream] = av.Packet(data)

@@ -131,6 +131,27 @@ def test_many_small_gaps_do_not_add_up(output: Path) -> None:
     assert abs(stored / RATE - 2.6) < 0.08 + 0.05  # the tolerance of gaps, and two packets of priming
 
 
+@pytest.mark.parametrize("codec", ["pcm_s16le", "flac"])
+def test_sound_less_than_a_picture_before_the_pictures_is_cut_exactly(output: Path, codec: str) -> None:
+    source = record(output / "in.mkv", codec, [(0, 1)])
+    sink = join(output / "out.avi", source, [0.05 + time for time in EVEN], behind=0)
+    assert sink.remark is None
+    assert shown(output / "out.avi") == [number * TENTH for number in range(30)]
+    with av.open(str(output / "out.avi")) as container:
+        stored = sum(frame.samples for frame in container.decode(audio=0))
+    assert stored == RATE // 960 * 960 - RATE // 20
+
+
+def test_an_avi_begins_a_picture_earlier_rather_than_lose_more_sound(output: Path) -> None:
+    source = record(output / "in.mkv", "pcm_s16le", [(0, 1)])
+    assert join(output / "out.avi", source, [0.09 + time for time in EVEN], behind=0).remark is None
+    assert shown(output / "out.avi") == [0, *((1 + number) * TENTH for number in range(1, 30))]
+    assert near(heard(output / "out.avi"), [(0.01, 1.01)])
+    with av.open(str(output / "out.avi")) as container:
+        stored = sum(frame.samples for frame in container.decode(audio=0))
+    assert stored == RATE // 960 * 960 + RATE // 100  # silence before it, and nothing lost
+
+
 @pytest.mark.parametrize("suffix", ["avi", "mkv", "mov", "mp4"])
 def test_aac_without_extradata_does_not_fail_the_video(output: Path, suffix: str) -> None:
     source = record(output / "in.mp4", "aac", [(0, 1)])
