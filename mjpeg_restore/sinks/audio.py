@@ -33,8 +33,8 @@ _SUPPORTED: dict[str, frozenset[str]] = {
     "webm": frozenset({"opus", "vorbis"}),
     "mpegts": frozenset({"aac", "mp3", "mp2", "ac3", "eac3"}),
 }
-_PCM = "pcm_s16le"
 _SUPPORTED["hls"] = _SUPPORTED["mpegts"]
+_PCM = "pcm_s16le"
 _ENCODERS = {"webm": "libopus", "avi": _PCM}
 _BITS_PER_CHANNEL = 96_000
 
@@ -143,7 +143,7 @@ class AudioWriter:
                     self._gap_filler = GapFiller(template, None)
                 return stream
         self._decoder = SoundDecoder(self._source)
-        return self._add_encoder(_ENCODERS.get(container, "aac"), template)
+        return self._add_encoder(_encoder_for(container, template.codec_context.codec.canonical_name), template)
 
     def _can_copy(self, template: AudioStream) -> bool:
         name = template.codec_context.codec.canonical_name
@@ -201,6 +201,13 @@ class AudioWriter:
         except (FFmpegError, ValueError) as error:
             self._dropped += 1
             self._problem = f"audio packets left out: {self._dropped}, the last because of: {reason_of(error)}"
+
+
+def _encoder_for(container: str, codec: str) -> str:
+    """The encoder of sound that is not copied."""
+    if container == "matroska" and codec.startswith(("pcm_", "adpcm_")):
+        return _PCM  # PyAV refuses some that Matroska holds; of µ-law, A-law and ADPCM, 16 bits keep every sample
+    return _ENCODERS.get(container, "aac")
 
 
 def _try_header(format_name: str, template: AudioStream) -> None:

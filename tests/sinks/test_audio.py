@@ -103,13 +103,27 @@ def test_audio_is_copied_or_transcoded(
     assert abs(float(np.abs(middle).max()) - 8000 / 32768) < 0.03
 
 
-@pytest.mark.parametrize("codec", ["flac", "pcm_s16be"])
-def test_avi_takes_decoded_sound_exactly(output: Path, codec: str) -> None:
-    source = record(output / "in.mkv", codec)
-    assert join(output / "out.avi", source).remark is None
-    with av.open(str(output / "out.avi")) as container:
-        heard = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
-    assert np.array_equal(heard, tone())
+@pytest.mark.parametrize(
+    ("recording", "codec", "target"),
+    [
+        ("in.mkv", "flac", "out.avi"),
+        ("in.mkv", "pcm_s16be", "out.avi"),
+        ("in.avi", "pcm_mulaw", "out.mkv"),
+        ("in.avi", "pcm_alaw", "out.mkv"),
+        ("in.avi", "adpcm_ima_wav", "out.mkv"),
+        ("in.avi", "adpcm_ms", "out.mkv"),
+    ],
+)
+def test_what_16_bits_hold_is_decoded_exactly(output: Path, recording: str, codec: str, target: str) -> None:
+    def decoded(path: Path) -> np.ndarray:
+        with av.open(str(path)) as container:
+            frames = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
+            assert container.streams.audio[0].codec_context.sample_rate == RATE
+        return np.concatenate(frames)
+
+    source = record(output / recording, codec)
+    assert join(output / target, source).remark is None
+    assert np.array_equal(decoded(output / target), decoded(source))
 
 
 def test_copied_packets_keep_their_bytes_and_times(output: Path) -> None:
