@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor
 from types import MappingProxyType
 
 import av
@@ -52,6 +54,7 @@ class SoundDecoder:
         # one by one (an ADPCM block's size, for one); the container itself is never written.
         self._container = av.open(os.devnull, "w", format="null")
         self._context = self._container.add_stream_from_template(track.stream).codec_context
+        self._begun = False
 
     def __call__(self, packet: SoundPacket | None) -> Iterator[AudioFrame]:
         """The frames of a packet; None: those that the decoder has held back.
@@ -59,7 +62,13 @@ class SoundDecoder:
         Raises:
             av.FFmpegError, ValueError: the packet cannot be decoded.
         """
-        yield from self._context.decode(None if packet is None else to_av(packet))
+        for frame in self._context.decode(None if packet is None else to_av(packet)):
+            if not self._begun and self._context.codec.canonical_name == "opus" and frame.pts is not None:
+                # FFmpeg leaves out the priming, but moves the time only of what its own containers read.
+                priming = Fraction(self._context.delay, frame.sample_rate)
+                frame.pts += floor(priming / Fraction(frame.time_base or 1) + Fraction(1, 2))
+            self._begun = True
+            yield frame
 
 
 def to_av(packet: SoundPacket) -> av.Packet[Stream]:

@@ -13,20 +13,17 @@ import os
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, cast
 
 import av
-import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import Stream
-from numpy.typing import NDArray
 
 from mjpeg_restore.errors import reason_of
 from mjpeg_restore.frames import SoundPacket
-from mjpeg_restore.sinks.silence import GapFiller, is_pcm
+from mjpeg_restore.sinks.silence import GapFiller, is_pcm, without_start
 from mjpeg_restore.sound import SoundDecoder, SoundTrack, to_av
 
 # The codecs that players support in each container; FFmpeg would also write PCM into MP4, which few players support.
@@ -37,16 +34,17 @@ _SUPPORTED: dict[str, frozenset[str]] = {
     "mpegts": frozenset({"aac", "mp3", "mp2", "ac3", "eac3"}),
 }
 _SUPPORTED["hls"] = _SUPPORTED["mpegts"]
-_ENCODERS = {"webm": "libopus"}
+_PCM = "pcm_s16le"
+_ENCODERS = {"webm": "libopus", "avi": _PCM}
 _BITS_PER_CHANNEL = 96_000
 
 
 class AudioWriter:
     """One audio stream of an output container.
 
-    AVI stores no time stamps of sound, and MOV only the first one of PCM, so gaps are filled with silence. Compressed
-    sound that starts late is transcoded for that; gaps inside copied compressed sound cannot be filled, and `problem`
-    reports them.
+    AVI stores no time stamps of sound, and MOV only the first one of PCM, so gaps are filled with silence. AVI counts
+    compressed packets by their size, of which FFmpeg states a limit that many exceed, and cannot fill their gaps: all
+    but PCM is decoded there.
     """
 
     def __init__(
@@ -54,7 +52,6 @@ class AudioWriter:
         source: SoundTrack,
         container: OutputContainer,
         origin: Fraction = Fraction(0),
-        first: SoundPacket | None = None,
     ) -> None:
         """Add a stream to the container, before its header is written.
 
@@ -62,10 +59,9 @@ class AudioWriter:
             source: the track to write.
             container: the output.
             origin: start of the output, in seconds on the source's clock.
-            first: the first packet, if there is one before the first picture; not written yet.
         """
         self._problem: str | None = None
-        self._source, self._first = source, first
+        self._source = source
         self._container = container
         self._stream: AudioStream | None = None
         self._gap_filler: GapFiller | None = None
@@ -138,7 +134,7 @@ class AudioWriter:
     def _add_stream(self) -> AudioStream:
         template = self._source.stream
         container = self._container.format.name
-        if self._can_copy(template, _SUPPORTED.get(container)):
+        if self._can_copy(template):
             # An error means that the container refuses the codec, as AVI refuses some: transcode.
             with contextlib.suppress(FFmpegError, ValueError):
                 _try_header(container, template)
@@ -147,25 +143,26 @@ class AudioWriter:
                     self._gap_filler = GapFiller(template, None)
                 return stream
         self._decoder = SoundDecoder(self._source)
-        return self._add_encoder(_ENCODERS.get(container, "aac"), template)
+        return self._add_encoder(_encoder_for(container, template.codec_context.codec.canonical_name), template)
 
-    def _can_copy(self, template: AudioStream, supported: frozenset[str] | None) -> bool:
-        """Whether the packets can be copied; `supported` is None for containers of any codec."""
+    def _can_copy(self, template: AudioStream) -> bool:
         name = template.codec_context.codec.canonical_name
         if name == "aac" and not template.codec_context.extradata:
             return False  # without extradata, MKV refuses every packet and then the trailer
-        if self._gap_filler and not is_pcm(template):
-            return not self._gap_filler.starts_late(self._first)
-        return supported is None or name in supported
+        container = self._container.format.name
+        return is_pcm(template) if container == "avi" else name in _SUPPORTED.get(container, {name})
 
     def _add_encoder(self, name: str, template: AudioStream) -> AudioStream:
-        rates = av.Codec(name, "w").audio_rates or []
+        rates = av.Codec(name, "w").audio_rates
         rate = template.codec_context.sample_rate
-        stream = self._container.add_stream(name, rate=rate if rate in rates else 48_000)
+        stream = self._container.add_stream(name, rate=rate if rates is None or rate in rates else 48_000)
         assert isinstance(stream, AudioStream)
         channels = template.codec_context.channels
-        stream.codec_context.layout = "mono" if channels == 1 else "stereo"
-        stream.codec_context.bit_rate = _BITS_PER_CHANNEL * min(channels, 2)
+        if name == _PCM:
+            stream.codec_context.layout = template.codec_context.layout
+        else:
+            stream.codec_context.layout = "mono" if channels == 1 else "stereo"
+            stream.codec_context.bit_rate = _BITS_PER_CHANNEL * min(channels, 2)
         stream.codec_context.open()
         return stream
 
@@ -206,6 +203,13 @@ class AudioWriter:
             self._problem = f"audio packets left out: {self._dropped}, the last because of: {reason_of(error)}"
 
 
+def _encoder_for(container: str, codec: str) -> str:
+    """The encoder of sound that is not copied."""
+    if container == "matroska" and codec.startswith(("pcm_", "adpcm_")):
+        return _PCM  # PyAV refuses some that Matroska holds; of µ-law, A-law and ADPCM, 16 bits keep every sample
+    return _ENCODERS.get(container, "aac")
+
+
 def _try_header(format_name: str, template: AudioStream) -> None:
     """Write a container's header with the stream to the null device: in the real output, an error would be final."""
     with av.open(os.devnull, "w", format=format_name) as trial:
@@ -219,15 +223,8 @@ def _from_zero(frame: AudioFrame) -> Iterator[AudioFrame]:
     Matroska would move pictures and sound for them: it marks the encoder's own priming alone.
     """
     begin = (frame.pts or 0) * Fraction(frame.time_base or 0)
-    early = round(-begin * frame.sample_rate)
-    if early <= 0:
-        yield frame
-    elif early < frame.samples:
-        # [channels, samples], or [1, samples * channels] where they are interleaved
-        samples = cast("NDArray[Any]", frame.to_ndarray())
-        rest = np.ascontiguousarray(samples[:, early * samples.shape[1] // frame.samples :])
-        kept = AudioFrame.from_ndarray(rest, format=frame.format.name, layout=frame.layout.name)
-        kept.sample_rate, kept.pts, kept.time_base = frame.sample_rate, 0, frame.time_base
+    for kept in without_start(frame, round(-begin * frame.sample_rate)):
+        kept.pts = max(kept.pts or 0, 0)
         yield kept
 
 

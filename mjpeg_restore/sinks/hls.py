@@ -254,7 +254,7 @@ class Hls(BaseSink):
                 **options,
             },
         )
-        return VideoWriter(container, self._encoder, picture, timeline, self._settings.sample_aspect, self._tracks, ())
+        return VideoWriter(container, self._encoder, picture, timeline, self._settings.sample_aspect, self._tracks)
 
     @property
     def _stem(self) -> str:

@@ -171,7 +171,7 @@ def join_video(
         _wrapped(path, "joining failed"),
         contextlib.closing(open_container(path, format_name, timeline, settings)) as container,
     ):
-        writer = VideoWriter(container, encoder, first, timeline, settings.sample_aspect, tracks, before)
+        writer = VideoWriter(container, encoder, first, timeline, settings.sample_aspect, tracks)
         if writer.parameter_sets != parameter_sets:
             raise SinkError(f"{path}: the parts are of another version of {encoder.name}: remove them")
         coded = ((packet.dts * timeline.time_base, packet) for packet in continuous(parts))

@@ -191,7 +191,7 @@ class Push(BaseSink):
         origin = start_time(self._link.format, picture, rate, ())
         timeline = Timeline(container_time_base(self._link.format, picture.time_base, rate), rate, origin)
         container = av.open(self._link, "w", format=self._link.format, container_options=dict(self._link.options))
-        return VideoWriter(container, self._encoder, picture, timeline, self._settings.sample_aspect, self._tracks, ())
+        return VideoWriter(container, self._encoder, picture, timeline, self._settings.sample_aspect, self._tracks)
 
     def _failed(self, what: str, error: Exception) -> None:
         """Give a connection up.

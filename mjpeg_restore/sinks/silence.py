@@ -6,15 +6,14 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil
-from typing import cast
+from typing import Any, cast
 
 import av
+import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
-from av.container import InputContainer
 from av.stream import Stream
-
-from mjpeg_restore.frames import SoundPacket
+from numpy.typing import NDArray
 
 TOLERANCE = Fraction(2, 25)
 """Seconds of gap or overlap that are ignored: time stamps are rounded, and devices' clocks differ a little."""
@@ -23,8 +22,6 @@ _MAX_SILENCE = 6 * 3600
 """Seconds. Longer gaps are not filled."""
 _MAX_SILENCE_BYTES = 4 << 30
 """The same in 16-bit stereo PCM at 48 kHz. More channels are filled for a shorter time."""
-_DEFAULT_DURATION = Fraction(1, 5)
-"""Seconds, for compressed packets without a duration: that of a long packet."""
 _SILENT_BYTE = {"pcm_u8": b"\x80", "pcm_alaw": b"\xd5", "pcm_mulaw": b"\xff"}
 _COMPANDED = frozenset({"pcm_alaw", "pcm_mulaw"})
 
@@ -32,8 +29,7 @@ _COMPANDED = frozenset({"pcm_alaw", "pcm_mulaw"})
 class GapFiller:
     """Places sound at its times by the number of samples before it: gaps are filled with silence, overlaps are cut.
 
-    This works for packets of PCM and for decoded frames. A compressed packet moves earlier instead, to where the sound
-    before it ends.
+    This works for packets of PCM and for decoded frames.
 
     Attributes:
         unfilled: seconds of gaps that could not be filled; the sound after them is early by as much.
@@ -55,22 +51,12 @@ class GapFiller:
         """Seconds: the time of the first sample in the output's time stamps."""
         self._end = Fraction(0)
         """Seconds of sound so far."""
-        self._block_align = _block_align(stream)
-
-    def starts_late(self, first: SoundPacket | None) -> bool:
-        """Whether silence is needed before the sound, by its first packet or else by its container's start times."""
-        if first is not None and first.time is not None:
-            return first.time - self._origin > TOLERANCE
-        begin = Fraction(cast(InputContainer, self._stream.container).start_time or 0, av.time_base)
-        start = self._stream.start_time
-        return start is None or start * Fraction(self._stream.time_base or 0) - min(begin, self._origin) > TOLERANCE
+        # Compressed sound is decoded to 16 bits.
+        self._block_align = max(_block_align(stream) or 2 * stream.codec_context.channels, 1)
 
     def packets(self, packet: av.Packet[Stream]) -> Iterator[av.Packet[Stream]]:
-        """The packet at its time, after packets of silence; its samples that overlap earlier sound are cut off."""
+        """The packet of PCM at its time, after packets of silence, without samples that overlap earlier sound."""
         gap = self._gap(packet.pts, packet.time_base)
-        if self._block_align is None:
-            yield self._close_up(packet, max(gap, Fraction(0)))
-            return
         rate, size, before = self._rate, self._block_align, min(gap, 0)
         while gap > 0:
             samples = min(ceil(gap * rate), ceil(rate / 10))
@@ -80,26 +66,16 @@ class GapFiller:
             yield self._pcm_packet(data, packet)
 
     def frames(self, frame: AudioFrame) -> Iterator[AudioFrame]:
-        """The decoded frame at its time, after frames of silence; nothing if it overlaps earlier sound."""
+        """The decoded frame at its time, after frames of silence, without samples that overlap earlier sound."""
         rate = frame.sample_rate
         gap = self._gap(frame.pts, Fraction(frame.time_base or 0))
-        if gap < 0:
-            return
+        before = min(gap, Fraction(0))
         while gap > 0:
             samples = min(ceil(gap * rate), rate)
             yield self._stamped(_silent_frame(frame, samples))
             gap -= Fraction(samples, rate)
-        yield self._stamped(frame)
-
-    def _close_up(self, packet: av.Packet[Stream], gap: Fraction) -> av.Packet[Stream]:
-        """Move a compressed packet earlier by all gaps so far: filling them would need encoded silence."""
-        self.unfilled += gap
-        if packet.pts is not None:
-            begin = packet.pts * packet.time_base - self._origin
-            # Without a stated duration, a long one is assumed, so that the next packet is not reported as a gap.
-            self._end = begin + (packet.duration * packet.time_base if packet.duration else _DEFAULT_DURATION)
-            packet.pts = packet.dts = round((begin - self.unfilled) / packet.time_base)
-        return packet
+        for kept in without_start(frame, ceil(-before * rate)):
+            yield self._stamped(kept)
 
     @property
     def _codec(self) -> str:
@@ -112,7 +88,8 @@ class GapFiller:
     def _gap(self, pts: int | None, time_base: Fraction) -> Fraction:
         """Seconds from the end of the sound so far, negative for an overlap; 0 within `TOLERANCE`.
 
-        A gap too long to fill counts as unfilled, and is 0.
+        The first sound is placed exactly: an error there would last. A gap too long to fill counts as unfilled, and is
+        0.
         """
         if pts is None:
             return Fraction(0)
@@ -120,17 +97,17 @@ class GapFiller:
             self._start = self._origin = pts * time_base
             self._started = True
         gap = pts * time_base - self._origin - self._end
-        if gap > _MAX_SILENCE or gap * self._rate * (self._block_align or 1) > _MAX_SILENCE_BYTES:
+        if gap > _MAX_SILENCE or gap * self._rate * self._block_align > _MAX_SILENCE_BYTES:
             self.unfilled += gap
             self._origin += gap
             return Fraction(0)
-        return gap if abs(gap) > TOLERANCE else Fraction(0)
+        return gap if abs(gap) > TOLERANCE or not self._end else Fraction(0)
 
     def _pcm_packet(self, data: bytes, like: av.Packet[Stream]) -> av.Packet[Stream]:
         packet: av.Packet[Stream] = av.Packet(data)
         packet.time_base = like.time_base
         packet.pts = packet.dts = round((self._start + self._end) / like.time_base)
-        self._end += Fraction(len(data), (self._block_align or 1) * self._rate)
+        self._end += Fraction(len(data), self._block_align * self._rate)
         return packet
 
     def _stamped(self, frame: AudioFrame) -> AudioFrame:
@@ -152,6 +129,19 @@ def _block_align(stream: AudioStream) -> int | None:
     if found is None and name not in _COMPANDED:
         return None
     return stream.codec_context.channels * (int(found[1]) // 8 if found else 1)
+
+
+def without_start(frame: AudioFrame, count: int) -> Iterator[AudioFrame]:
+    """A decoded frame, or what follows its first `count` samples, which then has no time; nothing if nothing does."""
+    if count <= 0:
+        yield frame
+    elif count < frame.samples:
+        # [channels, samples], or [1, samples * channels] where they are interleaved
+        samples = cast("NDArray[Any]", frame.to_ndarray())
+        rest = np.ascontiguousarray(samples[:, count * samples.shape[1] // frame.samples :])
+        kept = AudioFrame.from_ndarray(rest, format=frame.format.name, layout=frame.layout.name)
+        kept.sample_rate, kept.time_base = frame.sample_rate, frame.time_base
+        yield kept
 
 
 def _silent_frame(like: AudioFrame, samples: int) -> AudioFrame:

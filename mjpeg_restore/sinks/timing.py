@@ -8,6 +8,7 @@ from math import floor
 
 from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Picture, SoundPacket
+from mjpeg_restore.sinks.silence import TOLERANCE
 
 _MAX_RATE = 240
 """Pictures a second. A finer time base is a clock's, not the duration of a picture."""
@@ -72,7 +73,8 @@ def avi_time_base(time_base: Fraction, rate: Fraction) -> Fraction:
 def start_time(format_name: str, first: Picture, rate: Fraction, sound: Sequence[SoundPacket]) -> Fraction:
     """What is subtracted from the times of an output's pictures and sound, in seconds; 0 in most containers.
 
-    An AVI begins at 0: with the first picture, or a whole number of frames earlier if sound starts before it. MP4 and
+    An AVI begins at 0: with the first picture, or a whole number of frames earlier if sound starts before it, of which
+    at most `TOLERANCE` is lost: mostly the priming of an encoder, for which no frame is worth adding. MP4 and
     MOV, which would not show what comes before 0, and MKV and WebM, which have no times before 0, begin at 0 if the
     first picture comes before that. RTP begins at 0 with the first picture of each connection: FFmpeg's muxer takes the
     moment in which it is opened for 0 in its sender reports.
@@ -90,7 +92,10 @@ def start_time(format_name: str, first: Picture, rate: Fraction, sound: Sequence
     if format_name != "avi":
         return Fraction(0)
     starts = [packet.time for packet in sound if packet.time is not None]
-    lead = max(floor((first.time - min(starts, default=first.time)) * rate), 0)
+    early = max(first.time - min(starts, default=first.time), Fraction(0))
+    lead = floor(early * rate)
+    if early - lead / rate > TOLERANCE:
+        lead += 1
     return first.time - (lead if lead <= _MAX_REPEATS * _MAX_AVI_STEP else 0) / rate
 
 

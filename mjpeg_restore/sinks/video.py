@@ -310,7 +310,7 @@ class VideoFile(BaseSink):
             container.metadata["creation_time"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         first = pixels.convert(picture, picture.sampling, self._full_range)
         aspect = self._settings.sample_aspect
-        return VideoWriter(container, self._encoder, first, timeline, aspect, self._tracks, self._early)
+        return VideoWriter(container, self._encoder, first, timeline, aspect, self._tracks)
 
     @contextlib.contextmanager
     def _wrap_errors(self) -> Generator[None, None, None]:

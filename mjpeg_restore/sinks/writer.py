@@ -38,7 +38,6 @@ class VideoWriter:
         timeline: Timeline,
         sample_aspect: Fraction,
         sound: Sequence[SoundTrack],
-        early: Sequence[SoundPacket],
     ) -> None:
         """Open the encoder and write the header.
 
@@ -49,7 +48,6 @@ class VideoWriter:
             timeline: the time stamps.
             sample_aspect: width of a sample over its height.
             sound: tracks of sound.
-            early: their packets before the first picture; not written yet.
 
         Raises:
             SinkError: the encoder refuses the picture or an option.
@@ -58,10 +56,7 @@ class VideoWriter:
         self._container = container
         self._timeline = timeline
         self._encoding = Encoding(container, encoder, first, timeline, sample_aspect)
-        first_of = {packet.track: packet for packet in reversed(early)}
-        self._sound = [
-            AudioWriter(track, container, timeline.origin, first_of.get(number)) for number, track in enumerate(sound)
-        ]
+        self._sound = [AudioWriter(track, container, timeline.origin) for track in sound]
         self._first_dts: int | None = None
         self._written = 0
         container.start_encoding()

@@ -79,7 +79,11 @@ def join(target: Path, recording: Path, *, late: int = 0) -> VideoFile:
         ("in.mkv", "aac", "out.webm", "opus"),
         ("in.mkv", "flac", "out.mp4", "flac"),
         ("in.mkv", "flac", "out.mov", "aac"),
-        ("in.mkv", "libopus", "out.avi", "aac"),
+        ("in.mkv", "libopus", "out.avi", "pcm_s16le"),
+        ("in.mkv", "aac", "out.avi", "pcm_s16le"),
+        ("in.mkv", "mp2", "out.avi", "pcm_s16le"),
+        ("in.mkv", "libmp3lame", "out.avi", "pcm_s16le"),
+        ("in.avi", "pcm_mulaw", "out.avi", "pcm_mulaw"),
     ],
 )
 def test_audio_is_copied_or_transcoded(
@@ -97,6 +101,29 @@ def test_audio_is_copied_or_transcoded(
     middle = heard[RATE // 2 : RATE]
     assert np.argmax(np.abs(np.fft.rfft(middle))) == 220  # half a second of 440 Hz
     assert abs(float(np.abs(middle).max()) - 8000 / 32768) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("recording", "codec", "target"),
+    [
+        ("in.mkv", "flac", "out.avi"),
+        ("in.mkv", "pcm_s16be", "out.avi"),
+        ("in.avi", "pcm_mulaw", "out.mkv"),
+        ("in.avi", "pcm_alaw", "out.mkv"),
+        ("in.avi", "adpcm_ima_wav", "out.mkv"),
+        ("in.avi", "adpcm_ms", "out.mkv"),
+    ],
+)
+def test_what_16_bits_hold_is_decoded_exactly(output: Path, recording: str, codec: str, target: str) -> None:
+    def decoded(path: Path) -> np.ndarray:
+        with av.open(str(path)) as container:
+            frames = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
+            assert container.streams.audio[0].codec_context.sample_rate == RATE
+        return np.concatenate(frames)
+
+    source = record(output / recording, codec)
+    assert join(output / target, source).remark is None
+    assert np.array_equal(decoded(output / target), decoded(source))
 
 
 def test_copied_packets_keep_their_bytes_and_times(output: Path) -> None:
@@ -157,6 +184,16 @@ def test_sound_whose_source_is_closed_is_left_out(output: Path) -> None:
         assert len(read(output / name)) == 1
     with pytest.raises(ValueError, match="its source is closed"):
         SoundDecoder(track)
+
+
+def test_opus_is_decoded_without_a_gap_after_its_priming(output: Path) -> None:
+    with av.open(str(record(output / "in.mkv", "libopus"))) as container:
+        track, packets = sound_of(container)
+        decode = SoundDecoder(track)
+        frames = [frame for packet in packets[:3] for frame in decode(packet)]
+    first, second = frames[:2]
+    end = time_of(first) + Fraction(first.samples, first.sample_rate)
+    assert abs(end - time_of(second)) <= Fraction(1, 1000)  # Matroska's ticks
 
 
 def test_audio_and_video_are_interleaved(output: Path) -> None:
