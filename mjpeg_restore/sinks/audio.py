@@ -9,7 +9,7 @@ Sound never makes the video fail: unusable packets are left out, and `AudioWrite
 from __future__ import annotations
 
 import contextlib
-import os
+import io
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -211,8 +211,11 @@ def _encoder_for(container: str, codec: str) -> str:
 
 
 def _try_header(format_name: str, template: AudioStream) -> None:
-    """Write a container's header with the stream to the null device: in the real output, an error would be final."""
-    with av.open(os.devnull, "w", format=format_name) as trial:
+    """Write a container's header with the stream into memory: in the real output, an error would be final.
+
+    HLS has no file of its own: its segments are MPEG-TS, and FFmpeg would put a playlist in the place of the file.
+    """
+    with av.open(io.BytesIO(), "w", format="mpegts" if format_name == "hls" else format_name) as trial:
         trial.add_stream_from_template(template)
         trial.start_encoding()
 

@@ -287,6 +287,25 @@ def test_sound_is_in_the_segments(tmp_path: Path, output: Path) -> None:
         assert sum(frame.samples for frame in container.decode(audio=0)) > 16_000
 
 
+def test_sound_that_is_copied_leaves_the_null_device_alone(
+    tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "null").touch()  # FFmpeg's HLS would replace it by a playlist
+    monkeypatch.setattr(os, "devnull", str(tmp_path / "null"))
+    before = os.stat(tmp_path / "null").st_ino
+    with av.open(str(record(tmp_path / "a.mkv", "aac"))) as container:
+        track, packets = sound_of(container)
+        sink = Hls(output / "a.m3u8", sound=[track])
+        for packet in packets:
+            sink.write_sound(packet)
+        write(sink, 12)
+        sink.close()
+    assert os.stat(tmp_path / "null").st_ino == before
+    assert sorted(path.name for path in tmp_path.glob("null*")) == ["null"]
+    with av.open(str(output / "a.m3u8")) as container:
+        assert sum(1 for packet in container.demux(audio=0) if packet.size) >= len(packets) - 1  # but the priming
+
+
 def test_codecs_that_players_do_not_take_are_refused(output: Path) -> None:
     for codec in ("libvpx-vp9", "libsvtav1"):
         with pytest.raises(SinkError, match=f"HLS takes h264 or hevc, not {codec}: leave codec out"):
