@@ -10,7 +10,7 @@ import av
 from av.stream import Stream
 
 from mjpeg_restore.frames import SoundPacket
-from mjpeg_restore.sound import SoundTrack
+from mjpeg_restore.sound import SoundTrack, block_align
 from mjpeg_restore.sources.length import usual_step
 from mjpeg_restore.sources.timestamps import RestartAlignment, TimestampCorrector
 from mjpeg_restore.sources.timing import TimeWindow
@@ -43,19 +43,28 @@ class SoundCollector:
         """
         self.finished = False
         self._track, self._number, self._keep_packet = track, number, keep
+        self._block_align = block_align(track.stream)
         own_base = time_base(track.stream)
         self._time_bases = pictures_base, own_base
         self._second = round(1 / own_base)
         self._alignment = RestartAlignment(pictures, pictures_base, own_base)
         self._corrector: TimestampCorrector[av.Packet[Stream]] | None = None
+        self._primer: av.Packet[Stream] | None = None
+        """The latest packet that is not to be heard. Compressed sound keeps the one before the first that is: a decoder
+        needs it. Those before later edits would overlap the sound before the edit."""
 
     def add(self, packet: av.Packet[Stream], window: TimeWindow) -> None:
         """Take the next packet; it is kept once its time is known, if `window`, in the pictures' ticks, contains it."""
         if not packet.size:
             return
+        if packet.is_discard:
+            self._primer = packet
+            return
         if self._corrector is None:
             step = packet.duration or usual_step(self._track.stream)
             self._corrector = TimestampCorrector(step, self._second, self._alignment)
+            if self._primer is not None and self._block_align is None:
+                self._keep(self._corrector.feed(self._primer, stamp_of(self._primer)), window)
         self._keep(self._corrector.feed(packet, stamp_of(packet)), window)
 
     def flush(self, window: TimeWindow) -> None:
