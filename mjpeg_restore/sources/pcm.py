@@ -1,4 +1,4 @@
-"""Packets of PCM, which can be cut between any two samples."""
+"""Packets of PCM, which can be cut between any two samples: long ones are split, and short ones joined."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST = 5
 
 
 class PcmPackets:
-    """Cuts the packets of one track of interleaved PCM to a window, and splits long ones."""
+    """Brings the packets of one track of interleaved PCM to a usual length, and cuts them to a window."""
 
     def __init__(self, rate: int, block_align: int, time_base: Fraction) -> None:
         """Begin a track.
@@ -28,6 +28,30 @@ class PcmPackets:
         """
         self._align, self._ticks = block_align, 1 / (rate * time_base)
         self._piece = max(rate // _PIECES_PER_SECOND, 1)
+        self._joined: list[SoundPacket] = []
+        self._size = self._end = 0
+
+    def join(self, packet: SoundPacket) -> Iterator[SoundPacket]:
+        """Join packets that follow each other, up to the length of a piece; yield those that are complete.
+
+        FFmpeg yields the sound of an AVI one sample at a time where a sample of all channels has 32 bytes or more.
+        """
+        if self._joined and packet.pts != self._end:
+            yield from self.flush()
+        self._joined.append(packet)
+        self._size += len(packet.data)
+        self._end = (packet.pts or 0) + packet.duration
+        if packet.pts is None or not packet.duration or self._size >= self._piece * self._align:
+            yield from self.flush()
+
+    def flush(self) -> Iterator[SoundPacket]:
+        """Yield what has been joined so far."""
+        joined, self._joined, self._size = self._joined, [], 0
+        if len(joined) == 1:
+            yield joined[0]
+        elif joined:
+            data, duration = b"".join(packet.data for packet in joined), sum(packet.duration for packet in joined)
+            yield replace(joined[0], data=data, duration=duration)
 
     def cut(self, packet: SoundPacket, time: int, window: TimeWindow) -> Iterator[SoundPacket]:
         """Yield the samples of a packet that begins at `time` and lie within the window, in pieces if it is long."""

@@ -68,10 +68,13 @@ class SoundCollector:
         if demuxed.is_discard:
             self._primer = packet
             return
-        self._correct(packet, window)
+        for joined in self._pcm.join(packet) if self._pcm else (packet,):
+            self._correct(joined, window)
 
     def flush(self, window: TimeWindow) -> None:
         """Keep the remaining packets at the end of the track."""
+        for joined in self._pcm.flush() if self._pcm else ():
+            self._correct(joined, window)
         if self._corrector is not None:
             self._keep(self._corrector.flush(), window)
 

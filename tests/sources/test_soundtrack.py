@@ -108,3 +108,15 @@ def test_a_cut_of_compressed_sound_takes_whole_packets_from_its_start_on(mux: Mu
     packets = heard(path, Fraction(1, 5), Fraction(2, 5))
     assert all(0 <= (packet.time or 0) < Fraction(2, 5) for packet in packets)
     assert len(packets) >= 3
+
+
+def test_sound_that_ffmpeg_yields_sample_by_sample_is_joined(tmp_path: Path) -> None:
+    path = avi_of_seconds(tmp_path / "a.avi", 8000, 32, 1, seconds=1)
+    with av.open(str(path)) as container:
+        sizes = {packet.size for packet in container.demux(audio=0) if packet.size}
+    assert sizes == {32}
+    packets = heard(path)
+    assert [(packet.pts, packet.duration, len(packet.data)) for packet in packets] == [
+        (number * 160, 160, 32 * 160) for number in range(50)
+    ]
+    assert b"".join(packet.data[::32] for packet in packets) == bytes(number % 256 for number in range(8000))
