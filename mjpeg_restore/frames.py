@@ -54,6 +54,12 @@ class SoundPacket:
         """Presentation time in seconds, exact; None where it is not known."""
         return None if self.pts is None else self.pts * self.time_base
 
+    def moved(self, ticks: int) -> SoundPacket:
+        """The same sound, later by `ticks`, in units of `time_base`."""
+        pts = None if self.pts is None else self.pts + ticks
+        dts = None if self.dts is None else self.dts + ticks
+        return replace(self, pts=pts, dts=dts)
+
 
 @dataclass(frozen=True, slots=True)
 class Packet:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,6 +19,8 @@ from av.audio.stream import AudioStream
 from av.stream import Stream
 
 from mjpeg_restore.frames import SoundPacket
+
+_COMPANDED = frozenset({"pcm_alaw", "pcm_mulaw"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,15 @@ class SoundTrack:
         except AssertionError:  # PyAV's
             return True
         return False
+
+
+def block_align(stream: AudioStream) -> int | None:
+    """Bytes of one sample of all channels of interleaved PCM; None for compressed sound."""
+    name = stream.codec_context.codec.canonical_name
+    found = re.match(r"pcm_[suf](\d+)(?:le|be)?$", name)
+    if found is None and name not in _COMPANDED:
+        return None
+    return stream.codec_context.channels * (int(found[1]) // 8 if found else 1)
 
 
 class SoundDecoder:

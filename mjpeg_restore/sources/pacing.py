@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from fractions import Fraction
 from threading import Event
 
 from mjpeg_restore.clock import PlaybackClock
-from mjpeg_restore.frames import Packet, SoundPacket
+from mjpeg_restore.frames import Packet
 from mjpeg_restore.sources.base import BaseSource, Source
 
 
@@ -83,12 +82,5 @@ def _moved(packet: Packet, index: int, ticks: int) -> Packet:
         index=packet.index + index,
         pts=packet.pts + ticks,
         discontinuity=packet.discontinuity or not packet.index,
-        sound=tuple(_sound_moved(sound, ticks * packet.time_base) for sound in packet.sound),
+        sound=tuple(sound.moved(round(ticks * packet.time_base / sound.time_base)) for sound in packet.sound),
     )
-
-
-def _sound_moved(sound: SoundPacket, seconds: Fraction) -> SoundPacket:
-    ticks = round(seconds / sound.time_base)
-    pts = None if sound.pts is None else sound.pts + ticks
-    dts = None if sound.dts is None else sound.dts + ticks
-    return replace(sound, pts=pts, dts=dts)
