@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -115,7 +114,7 @@ class AudioWriter:
         if self._stream is None:
             return
         if self._origin:
-            packet = _moved(packet, self._origin)
+            packet = packet.moved(-round(self._origin / packet.time_base))
         with self._dropping():
             if self._decoder:
                 self._transcode(self._decoder, packet, self._stream)
@@ -229,10 +228,3 @@ def _from_zero(frame: AudioFrame) -> Iterator[AudioFrame]:
     for kept in without_start(frame, round(-begin * frame.sample_rate)):
         kept.pts = max(kept.pts or 0, 0)
         yield kept
-
-
-def _moved(packet: SoundPacket, origin: Fraction) -> SoundPacket:
-    """A packet with times that count from `origin`, in seconds."""
-    ticks = round(origin / packet.time_base)
-    pts, dts = (None if time is None else time - ticks for time in (packet.pts, packet.dts))
-    return replace(packet, pts=pts, dts=dts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil
@@ -15,6 +14,8 @@ from av.audio.stream import AudioStream
 from av.stream import Stream
 from numpy.typing import NDArray
 
+from mjpeg_restore.sound import block_align
+
 TOLERANCE = Fraction(2, 25)
 """Seconds of gap or overlap that are ignored: time stamps are rounded, and devices' clocks differ a little."""
 
@@ -23,7 +24,6 @@ _MAX_SILENCE = 6 * 3600
 _MAX_SILENCE_BYTES = 4 << 30
 """The same in 16-bit stereo PCM at 48 kHz. More channels are filled for a shorter time."""
 _SILENT_BYTE = {"pcm_u8": b"\x80", "pcm_alaw": b"\xd5", "pcm_mulaw": b"\xff"}
-_COMPANDED = frozenset({"pcm_alaw", "pcm_mulaw"})
 
 
 class GapFiller:
@@ -52,7 +52,7 @@ class GapFiller:
         self._end = Fraction(0)
         """Seconds of sound so far."""
         # Compressed sound is decoded to 16 bits.
-        self._block_align = max(_block_align(stream) or 2 * stream.codec_context.channels, 1)
+        self._block_align = max(block_align(stream) or 2 * stream.codec_context.channels, 1)
 
     def packets(self, packet: av.Packet[Stream]) -> Iterator[av.Packet[Stream]]:
         """The packet of PCM at its time, after packets of silence, without samples that overlap earlier sound."""
@@ -119,16 +119,7 @@ class GapFiller:
 
 def is_pcm(stream: AudioStream) -> bool:
     """Whether the sound is interleaved PCM, in which silence is a repeated byte."""
-    return _block_align(stream) is not None
-
-
-def _block_align(stream: AudioStream) -> int | None:
-    """Bytes of one sample of all channels; None for compressed sound."""
-    name = stream.codec_context.codec.canonical_name
-    found = re.match(r"pcm_[suf](\d+)(?:le|be)?$", name)
-    if found is None and name not in _COMPANDED:
-        return None
-    return stream.codec_context.channels * (int(found[1]) // 8 if found else 1)
+    return block_align(stream) is not None
 
 
 def without_start(frame: AudioFrame, count: int) -> Iterator[AudioFrame]:
