@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -127,13 +128,13 @@ def test_in_windows_no_file_has_the_name_of_a_pattern(tree: Path, monkeypatch: p
     class Refused(OSError):
         winerror = 123
 
-    def refused(path: str, *more: Any, **options: Any) -> os.stat_result:
+    def refused(path: str) -> os.stat_result:
         if "*" in path:
             raise Refused(errno.EINVAL, "The filename, directory name, or volume label syntax is incorrect", path)
-        return stat(path, *more, **options)
+        return os.stat(path)
 
-    stat = os.stat
-    monkeypatch.setattr(os, "stat", refused)
+    system = {name: getattr(os, name) for name in dir(os)}
+    monkeypatch.setattr("mjpeg_restore.archive.local.os", SimpleNamespace(**system | {"stat": refused}))
     assert set(names(["rec/a/*.avi"])) == {"1.avi"}
     with pytest.raises(SourceNotFound, match="no file matches"):
         names(["rec/none/*.avi"])
