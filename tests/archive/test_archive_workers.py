@@ -19,12 +19,15 @@ from tests.archive.poisoned import Poisoned, die, die_once, fail, identify, is_i
 from tests.archive.recordings import PICTURES, muxed, raw
 from tests.archive.test_archive_runs import files, lines
 from tests.lacking import needs_sigint
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(scope="module")
 def workers() -> Generator[ProcessWorkers]:
     with contextlib.closing(ProcessWorkers(2)) as workers:
         yield workers
+    for process in multiprocessing.active_children():
+        process.join(PATIENCE)  # one that was lost a moment ago may be about to end
     assert multiprocessing.active_children() == []
 
 
