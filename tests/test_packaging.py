@@ -13,6 +13,7 @@ import tomllib
 import venv
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,14 @@ def test_a_plain_install_brings_both_runtimes_and_extras_bring_either() -> None:
         assert all(entry.startswith(f"{runtime}>=") for entry in project["optional-dependencies"][runtime])
 
 
+def marker_of(package: str) -> Any:
+    """The condition under which a plain install brings a package."""
+    markers = needs("packaging.requirements")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (found,) = (entry for entry in map(markers.Requirement, project["dependencies"]) if entry.name == package)
+    return found.marker
+
+
 OPENVINO = [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("darwin", "x86_64"), ("win32", "AMD64")]
 """Where it has wheels, for each Python from 3.11 to 3.14."""
 
@@ -42,11 +51,8 @@ OPENVINO = [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("da
 @pytest.mark.parametrize(("system", "machine"), [*OPENVINO, ("win32", "ARM64"), ("linux", "armv7l"), ("linux", "i686")])
 @pytest.mark.parametrize("python", ["3.11", "3.14"])
 def test_openvino_comes_where_it_has_wheels(system: str, machine: str, python: str) -> None:
-    markers = needs("packaging.requirements")
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    (openvino,) = (entry for entry in map(markers.Requirement, project["dependencies"]) if entry.name == "openvino")
     here = {"sys_platform": system, "platform_machine": machine, "python_version": python}
-    assert openvino.marker.evaluate(here) is ((system, machine) in OPENVINO)
+    assert marker_of("openvino").evaluate(here) is ((system, machine) in OPENVINO)
 
 
 JPEGLIB = [("linux", "x86_64"), ("darwin", "arm64"), ("darwin", "x86_64"), ("win32", "AMD64")]
@@ -55,12 +61,8 @@ JPEGLIB = [("linux", "x86_64"), ("darwin", "arm64"), ("darwin", "x86_64"), ("win
 
 @pytest.mark.parametrize(("system", "machine"), [*JPEGLIB, ("linux", "aarch64"), ("win32", "ARM64")])
 def test_jpeglib_comes_where_it_has_wheels(system: str, machine: str) -> None:
-    markers = needs("packaging.requirements")
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    (jpeglib,) = (entry for entry in map(markers.Requirement, project["dependencies"]) if entry.name == "jpeglib")
-    assert jpeglib.marker.evaluate({"sys_platform": system, "platform_machine": machine}) is (
-        (system, machine) in JPEGLIB
-    )
+    here = {"sys_platform": system, "platform_machine": machine}
+    assert marker_of("jpeglib").evaluate(here) is ((system, machine) in JPEGLIB)
 
 
 @pytest.fixture(scope="module")

@@ -128,11 +128,8 @@ class Push(BaseSink):
             if not self._retries.ever_succeeded:
                 self._early.append(packet)
             return
-        shift = round(self._skipped / packet.time_base)
-        pts = None if packet.pts is None else packet.pts - shift
-        dts = None if packet.dts is None else packet.dts - shift
         try:
-            self._writer.write_sound(replace(packet, pts=pts, dts=dts))
+            self._writer.write_sound(packet.moved(-round(self._skipped / packet.time_base)))
         except _FAILURES as error:
             self._failed("the connection broke", error)
 

@@ -274,14 +274,20 @@ def test_numbers_are_new_even_where_the_clock_was_set_back(output: Path) -> None
     assert listed(output / "a.m3u8") == [f"a-{later + 1}.ts"]
 
 
-def test_sound_is_in_the_segments(tmp_path: Path, output: Path) -> None:
-    with av.open(str(record(tmp_path / "a.wav", "pcm_s16le"))) as container:
+def write_with_sound(recording: Path, playlist: Path) -> int:
+    """Write twelve pictures with the sound of a recording; the number of its packets."""
+    with av.open(str(recording)) as container:
         track, packets = sound_of(container)
-        sink = Hls(output / "a.m3u8", sound=[track])
+        sink = Hls(playlist, sound=[track])
         for packet in packets:
             sink.write_sound(packet)
         write(sink, 12)
         sink.close()
+    return len(packets)
+
+
+def test_sound_is_in_the_segments(tmp_path: Path, output: Path) -> None:
+    write_with_sound(record(tmp_path / "a.wav", "pcm_s16le"), output / "a.m3u8")
     with av.open(str(output / "a.m3u8")) as container:
         assert container.streams.audio[0].codec_context.name == "aac"
         assert sum(frame.samples for frame in container.decode(audio=0)) > 16_000
@@ -293,17 +299,11 @@ def test_sound_that_is_copied_leaves_the_null_device_alone(
     (tmp_path / "null").touch()  # FFmpeg's HLS would replace it by a playlist
     monkeypatch.setattr(os, "devnull", str(tmp_path / "null"))
     before = os.stat(tmp_path / "null").st_ino
-    with av.open(str(record(tmp_path / "a.mkv", "aac"))) as container:
-        track, packets = sound_of(container)
-        sink = Hls(output / "a.m3u8", sound=[track])
-        for packet in packets:
-            sink.write_sound(packet)
-        write(sink, 12)
-        sink.close()
+    count = write_with_sound(record(tmp_path / "a.mkv", "aac"), output / "a.m3u8")
     assert os.stat(tmp_path / "null").st_ino == before
     assert sorted(path.name for path in tmp_path.glob("null*")) == ["null"]
     with av.open(str(output / "a.m3u8")) as container:
-        assert sum(1 for packet in container.demux(audio=0) if packet.size) >= len(packets) - 1  # but the priming
+        assert sum(1 for packet in container.demux(audio=0) if packet.size) >= count - 1  # but the priming
 
 
 def test_codecs_that_players_do_not_take_are_refused(output: Path) -> None:
