@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
 from collections.abc import Generator
 from pathlib import Path
@@ -66,8 +65,9 @@ def test_a_lost_process_is_replaced_and_its_task_done_again(workers: ProcessWork
 
 def test_a_process_that_is_lost_while_it_has_nothing_to_do_is_replaced(workers: ProcessWorkers) -> None:
     for future in [workers.submit(identify) for _ in range(workers.slots)]:
-        os.kill(future.result(60), signal.SIGKILL)
-    for process in multiprocessing.active_children():
+        future.result(60)
+    for process in multiprocessing.active_children():  # one of them may have done all the tasks
+        process.kill()
         process.join(60)
     assert [workers.submit(identify).result(60) > 0 for _ in range(3)] == [True] * 3
 
