@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import tokenize
 from collections.abc import Callable, Iterator
@@ -99,11 +100,15 @@ QUIRK = re.compile(r"\b(?:Q\d|[BCDHMPRST]\d{1,2})\b")
 
 def cited_in_python(path: Path) -> Iterator[str]:
     """Ids in comments, in docstrings and in the names of tests."""
-    with tokenize.open(path) as file:
-        for token in tokenize.generate_tokens(file.readline):
+    text = path.read_text()
+    # Most modules cite none, and to read a module takes long.
+    if re.search(rf"#.*{QUIRK.pattern}", text):
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT:
                 yield from QUIRK.findall(token.string)
-    for node in ast.walk(ast.parse(path.read_text())):
+    if not QUIRK.search(text) and not re.search(r"\bdef test_[a-z]\d", text):
+        return
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield from QUIRK.findall(node.value.value)
         elif isinstance(node, ast.FunctionDef) and (ids := re.match(r"test((?:_[a-z]\d{1,2})+)_", node.name)):

@@ -192,6 +192,9 @@ def noise(size: int, rng: random.Random) -> bytes:
     return bytes(rng.randrange(255) for _ in range(size))
 
 
+GARBAGE = noise(3000, random.Random(1))
+
+
 @needs_native_reader
 @pytest.mark.parametrize("size", [30, 200, 500])
 @pytest.mark.parametrize("kind", [lost, doubled, inserted, overwritten, replaced])
@@ -326,7 +329,7 @@ def surroundings(data: bytes) -> dict[str, bytes]:
         "zeros, end marker": body + bytes(3000) + data[-2:],
         "ones": body + b"\xff" * 3000,
         "ones, end marker": body + b"\xff" * 3000 + data[-2:],
-        "garbage behind": data + noise(3000, random.Random(1)),
+        "garbage behind": data + GARBAGE,
         "boundary": body + HEADS[0],
         "line": body + b"\r\n",
     }
