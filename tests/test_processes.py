@@ -50,7 +50,7 @@ print("seen", flush=True)
 
 
 FORKED = """
-import mjpeg_restore.restorer as restoring
+import mjpeg_restore.restorer.loaded as restoring
 from mjpeg_restore.jpeg import read
 data, grey = (open(name, "rb").read() for name in sys.argv[1:3])
 coded = read(data)

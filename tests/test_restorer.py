@@ -17,7 +17,9 @@ from mjpeg_restore.frames import Sampling
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
-from mjpeg_restore.restorer import Restorer, components, pad_blocks, texture_of
+from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.restorer.arrays import components, pad_blocks
+from mjpeg_restore.restorer.loaded import texture_of
 from mjpeg_restore.runtime import Inputs, NativeDecode, Network, Planes, Session, open_network
 from mjpeg_restore.runtime.base import HostNetwork, HostSession
 from tests.exact_decode import to_pixels
@@ -156,7 +158,7 @@ def test_padding_completes_lumas_grid() -> None:
 
 @needs_native_projection
 def test_the_decode_loads_no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mjpeg_restore.restorer.open_network", pytest.fail)
+    monkeypatch.setattr("mjpeg_restore.restorer.loaded.open_network", pytest.fail)
     restorer = Restorer("decode")
     restorer.restore(read(encode()))
     assert restorer.runtime_name.startswith("native")
@@ -172,7 +174,7 @@ def test_the_decode_has_a_runtime_where_the_extension_was_not_built(monkeypatch:
 def test_another_graph_without_weights_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
     shipped = catalogue.find("decode")
-    monkeypatch.setattr("mjpeg_restore.restorer.open_network", lambda graph, *_, **__: opened.append(graph))
+    monkeypatch.setattr("mjpeg_restore.restorer.loaded.open_network", lambda graph, *_, **__: opened.append(graph))
     Restorer(replace(shipped, name="sharpen")).network(shipped.variants[0].graphs["colour"])
     assert opened == [shipped.variants[0].graphs["colour"]]
 

@@ -15,9 +15,9 @@ from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.restorer.tiles import tiles
 from mjpeg_restore.runtime import Inputs, Network, Planes, Progress
 from mjpeg_restore.runtime.base import HostNetwork
-from mjpeg_restore.tiles import tiles
 from tests.agreement import ROUNDED, assert_same, difference
 from tests.lacking import needs
 from tests.restorers import NETWORKS, RESTORERS, jpeg, photograph

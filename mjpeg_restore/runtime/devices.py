@@ -66,7 +66,7 @@ def _openvino(graph: GraphFile, settings: LoadSettings) -> Network:
 
 
 def _check_openvino() -> str:
-    from mjpeg_restore.runtime.cpu.openvino import check
+    from mjpeg_restore.runtime.cpu.openvino_library import check
 
     return check()
 

@@ -17,7 +17,7 @@ from mjpeg_restore.catalogue import GraphFile
 from mjpeg_restore.catalogue.ports import STATE
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.restorer import components
+from mjpeg_restore.restorer.arrays import components
 from mjpeg_restore.runtime import Inputs, Network, Planes, Precision, Progress, open_network
 
 if TYPE_CHECKING:  # --help does not need it

@@ -87,7 +87,7 @@ def test_without_a_runtime_that_works_the_exit_code_says_so(
         openvino=raising(MissingExtra("OpenVINO", "openvino", "this device")),
     )
     monkeypatch.setattr(doctor, "installed", lambda package: None)
-    monkeypatch.setattr("mjpeg_restore.restorer.NativeDecode.available", False)
+    monkeypatch.setattr("mjpeg_restore.restorer.loaded.NativeDecode.available", False)
     code, out = look(capfd)
     assert code == 4
     assert 'Openvino: not installed; pip install "mjpeg-restore[openvino]"' in out

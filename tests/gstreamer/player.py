@@ -246,7 +246,7 @@ def abandoned(name: str) -> dict[str, Any]:
         loading.append("ended")
 
     player = Player("appsrc name=source format=time caps=image/jpeg ! mjpegrestore")
-    with patch("mjpeg_restore.restorer.open_network", slowly), open(name, "rb") as file:
+    with patch("mjpeg_restore.restorer.loaded.open_network", slowly), open(name, "rb") as file:
         player.start()
         player.push(file.read(), 0)
         while not loading:

@@ -36,7 +36,8 @@ from mjpeg_restore.models.graph import Graph
 from mjpeg_restore.orientation import fit, upright
 from mjpeg_restore.pipeline import PipelineSettings, run
 from mjpeg_restore.planes import to_rgb
-from mjpeg_restore.restorer import Restorer, components
+from mjpeg_restore.restorer import Restorer
+from mjpeg_restore.restorer.arrays import components
 from mjpeg_restore.runtime.rewriting import for_tensorrt
 from mjpeg_restore.runtime.tensorrt.package import load_package
 from mjpeg_restore.sinks import Comparing, OutputSettings, VideoFile

@@ -13,7 +13,7 @@ from mjpeg_restore import catalogue
 from mjpeg_restore.catalogue import GraphFile, Port
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.restorer import components
+from mjpeg_restore.restorer.arrays import components
 from mjpeg_restore.runtime import Inputs, Network, Planes, open_network
 from tests.agreement import ROUNDED, assert_same, difference, plain_decode
 from tests.jpeg.pictures import encode

@@ -13,6 +13,12 @@ from mjpeg_restore.runtime import open_network
 from tests.runtime.graphs import open_device, picture, run
 
 
+def forget(monkeypatch: pytest.MonkeyPatch, modules: str) -> None:
+    """Have Python import modules anew whose names begin so."""
+    for name in [name for name in sys.modules if name.startswith(modules)]:
+        monkeypatch.delitem(sys.modules, name)
+
+
 @pytest.mark.usefixtures("without_bf16")
 def test_auto_is_openvino_if_installed() -> None:
     assert open_device("stream-lite", "auto").name.startswith("OpenVINO ")
@@ -21,7 +27,7 @@ def test_auto_is_openvino_if_installed() -> None:
 def test_auto_falls_back_on_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(open_device("decode", "auto"), picture())
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
+    forget(monkeypatch, "mjpeg_restore.runtime.cpu.openvino")
     assert open_device("decode", "auto").name.startswith("ONNX Runtime ")
 
 
@@ -34,7 +40,7 @@ def test_the_error_for_an_unknown_device_lists_the_known_ones(device: str) -> No
 
 def test_without_openvino_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
+    forget(monkeypatch, "mjpeg_restore.runtime.cpu.openvino")
     with pytest.raises(MissingExtra, match=r"pip install openvino \(the extra mjpeg-restore\[openvino\]\)"):
         open_network(catalogue.find("decode").variants[0].graphs["colour"], "openvino")
 
@@ -48,7 +54,7 @@ def test_without_onnx_runtime_the_error_names_the_extra(monkeypatch: pytest.Monk
     if find_spec("openvino"):
         assert open_network(graph).name.startswith("OpenVINO ")
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
+    forget(monkeypatch, "mjpeg_restore.runtime.cpu.openvino")
     with pytest.raises(RuntimeUnavailable, match=r"^a network needs a runtime, OpenVINO or ONNX Runtime: pip "):
         open_network(graph)
 
@@ -61,9 +67,8 @@ def break_openvino(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
             if name == "openvino":
                 raise error
 
-    for name in [name for name in sys.modules if name.partition(".")[0] == "openvino"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "mjpeg_restore.runtime.cpu.openvino", raising=False)
+    forget(monkeypatch, "openvino")
+    forget(monkeypatch, "mjpeg_restore.runtime.cpu.openvino")
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from mjpeg_restore.errors import RuntimeUnavailable
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
-from mjpeg_restore.restorer import components
+from mjpeg_restore.restorer.arrays import components
 from mjpeg_restore.runtime import Network, open_network
 from mjpeg_restore.runtime.cpu.history import History
 from mjpeg_restore.runtime.cpu.parts import graph_inputs

@@ -469,31 +469,31 @@ def test_weights_of_another_network_are_refused(model: str, name: str) -> None:
     ],
 )
 def test_a_graph_of_another_network_has_none(model: str, name: str | None) -> None:
-    from mjpeg_restore.runtime.cpu import openvino
+    from mjpeg_restore.runtime.cpu import openvino_graphs
 
-    read = openvino.ov.Core().read_model(catalogue.find(model).variants[0].graphs["colour"].path())
+    read = openvino_graphs.ov.Core().read_model(catalogue.find(model).variants[0].graphs["colour"].path())
     names = {node.get_friendly_name(): node for node in read.get_ops()}
     if name:
         found = [node for key, node in names.items() if key.removesuffix(".half") == name]
         assert found
         for node in found:
             node.set_friendly_name(f"{node.get_friendly_name()}.other")
-    assert (openvino._sparse(read) is None) == bool(name)  # pyright: ignore[reportPrivateUsage]
+    assert (openvino_graphs.sparse_of(read) is None) == bool(name)
 
 
 @needs_openvino
 @pytest.mark.parametrize("model", ["stream", "decode"])
 def test_a_graph_without_a_state_has_none(model: str) -> None:
-    from mjpeg_restore.runtime.cpu import openvino
+    from mjpeg_restore.runtime.cpu import openvino_graphs
 
-    read = openvino.ov.Core().read_model(catalogue.find(model).variants[0].graphs["colour"].path())
-    assert openvino._sparse(read) is None  # pyright: ignore[reportPrivateUsage]
+    read = openvino_graphs.ov.Core().read_model(catalogue.find(model).variants[0].graphs["colour"].path())
+    assert openvino_graphs.sparse_of(read) is None
 
 
 @needs_openvino
 def test_a_network_that_is_narrower_than_a_vector_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mjpeg_restore.runtime.cpu import openvino
+    from mjpeg_restore.runtime.cpu import openvino_graphs
 
     monkeypatch.setattr(sparse, "LANES", 256)
-    read = openvino.ov.Core().read_model(catalogue.find("stream-video").variants[0].graphs["colour"].path())
-    assert openvino._sparse(read) is None  # pyright: ignore[reportPrivateUsage]
+    read = openvino_graphs.ov.Core().read_model(catalogue.find("stream-video").variants[0].graphs["colour"].path())
+    assert openvino_graphs.sparse_of(read) is None

@@ -12,7 +12,7 @@ from mjpeg_restore import Restorer, catalogue
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
-from mjpeg_restore.restorer import components
+from mjpeg_restore.restorer.arrays import components
 from mjpeg_restore.runtime import Inputs, Planes, open_network
 from mjpeg_restore.runtime.cpu import video
 from mjpeg_restore.runtime.cpu.parts import HasParts, Parts

@@ -22,7 +22,7 @@ from mjpeg_restore.frames import CodedPicture
 from mjpeg_restore.futures import INLINE
 from mjpeg_restore.jpeg import read
 from mjpeg_restore.jpeg.dct import to_coefficients
-from mjpeg_restore.restorer import components
+from mjpeg_restore.restorer.arrays import components
 from mjpeg_restore.runtime import Inputs, Planes
 from mjpeg_restore.runtime.cpu import activity, part_sizes, state, video
 from mjpeg_restore.runtime.cpu.activity import Activity

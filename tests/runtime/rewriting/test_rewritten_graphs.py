@@ -12,7 +12,7 @@ from measuring.pictures import encode, files, limited_luma, load, middle
 
 from mjpeg_restore.errors import MissingExtra, RuntimeUnavailable
 from mjpeg_restore.jpeg import read
-from mjpeg_restore.restorer import components
+from mjpeg_restore.restorer.arrays import components
 from mjpeg_restore.runtime.rewriting import for_tensorrt, for_torch
 from tests.lacking import DATA, needs, needs_data
 from tests.runtime.rewriting.running import (
