@@ -240,11 +240,13 @@ def state(data: bytes) -> None:
             agrees,
             changed,
             some(np.uint8),
+            rng.choice((None, some(np.uint8))),
             *last,
             number,
             0.499,
             rng.random() < 0.5,
             7,
+            number,
         )
     with suppress(ValueError):
         known, tables = (some(np.int16), some(np.float16)), (some(np.float32, 64), some(np.float32, 64))

@@ -111,22 +111,61 @@ static inline void NAMED(write_samples)(Block block, float *out, size_t stride, 
       *(Lanes *)(out + y * stride + v * LANES) = block[y][v] * scale;
 }
 
+/* Where a column is in the word that it makes of a line with three others */
+#define SHIFT(x) ((IS_LITTLE_ENDIAN ? (x) % 4 : 3 - (x) % 4) * 8)
+
+/* Write eight columns of bytes, LANES lines of them */
+static inline void NAMED(write_words)(const Whole *words, uint8_t *out, size_t stride)
+{
+  for (int y = 0; y < LANES; y++)
+    for (int half = 0; half < 2; half++) {
+      int32_t word = words[half][y];
+      memcpy(out + y * stride + half * 4, &word, sizeof(word));
+    }
+}
+
+/* A sample of the same block as a byte: from its bits, to the nearest, ties to even */
+static inline Whole NAMED(byte_of)(Lanes sample)
+{
+  return (Whole)(NAMED(clamp)(sample + 128.0f, 0.0f, 255.0f) + 0x1.8p23f) - 0x4b400000;
+}
+
 /* Write the same block as bytes: four columns make a word of each line */
 static inline void NAMED(write_bytes)(Block block, uint8_t *out, size_t stride)
 {
   for (int v = 0; v < VECTORS; v++) {
     Whole words[2] = {{0}};
-    for (int x = 0; x < SIDE; x++) {
-      Lanes sample = NAMED(clamp)(block[x][v] + 128.0f, 0.0f, 255.0f);
-      Whole whole = (Whole)(sample + 0x1.8p23f) - 0x4b400000; /* from its bits: to the nearest, ties to even */
-      words[x / 4] |= whole << (IS_LITTLE_ENDIAN ? x % 4 : 3 - x % 4) * 8;
-    }
-    for (int y = 0; y < LANES; y++)
-      for (int half = 0; half < 2; half++) {
-        int32_t word = words[half][y];
-        memcpy(out + (v * LANES + y) * stride + half * 4, &word, sizeof(word));
-      }
+    for (int x = 0; x < SIDE; x++)
+      words[x / 4] |= NAMED(byte_of)(block[x][v]) << SHIFT(x);
+    NAMED(write_words)(words, out + v * LANES * stride, stride);
   }
+}
+
+/* Write the same block as bytes of which each stays what it was before if it is no farther from its sample than `most`.
+   The block becomes what that adds to its samples. Whether any byte is not the nearest one. */
+static inline int NAMED(write_held)(Block block, const uint8_t *before, float most, uint8_t *out, size_t stride)
+{
+  Whole any = {0};
+
+  for (int v = 0; v < VECTORS; v++) {
+    Whole words[2] = {{0}};
+    int32_t earlier[2][LANES];
+    for (int y = 0; y < LANES; y++)
+      for (int half = 0; half < 2; half++)
+        memcpy(&earlier[half][y], before + (v * LANES + y) * stride + half * 4, sizeof(int32_t));
+    for (int x = 0; x < SIDE; x++) {
+      Whole was = *(const Whole *)earlier[x / 4] >> SHIFT(x) & 255, nearest = NAMED(byte_of)(block[x][v]);
+      Lanes added = __builtin_convertvector(was, Lanes) - (block[x][v] + 128.0f);
+      Whole is_held = (added <= most) & (added >= -most), whole = (was & is_held) | (nearest & ~is_held);
+      any |= whole ^ nearest;
+      block[x][v] = __builtin_convertvector(whole, Lanes) - (block[x][v] + 128.0f);
+      words[x / 4] |= whole << SHIFT(x);
+    }
+    NAMED(write_words)(words, out + v * LANES * stride, stride);
+  }
+  for (int lane = 1; lane < LANES; lane++)
+    any[0] |= any[lane];
+  return any[0] != 0;
 }
 
 /* Add the DCT of the residual, clamped to the cell, to a block's coefficients, in units of the step */

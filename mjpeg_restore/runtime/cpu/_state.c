@@ -55,6 +55,9 @@ typedef struct {
   const float *own;               /* [SIDE, SIDE]: what a coefficient's deviation counts against its past */
   float sample_scale, left_scale;
   uint8_t *plane;                 /* [SIDE * high, SIDE * wide] */
+  const uint8_t *plane_before;    /* likewise, what was shown of the frame before, or NULL */
+  float hold;                     /* grey levels beyond rounding up to which a sample stays what it was there */
+  float rounded[SIDE * SIDE];     /* how far from its cell's middle a coefficient may be if samples are rounded */
   const float *held;              /* [high, wide]: share of the evidence that holds */
   const uint8_t *wanted;          /* [high, wide], and so are the next seven: 0 for blocks to leave alone */
   float *distance, *spread, *count, *of_means, *common, *energy, *added;
@@ -249,6 +252,18 @@ static void set_noise(State *s, float noise, float cell, int mean_tells)
     s->free[0] = s->freer[0] = FLT_MAX; /* of which there is a step at most: `told` */
 }
 
+/* Up to where samples stay what they were, and may take coefficients; the half of the sums of the sizes of the basis is
+   what rounding to the nearest may do, less what float32 may miss of it */
+static void set_hold(State *s, float hold)
+{
+  const float flat = 8 * C4, even = 4 * (C2 + C6), odd = 2 * (C1 + C3 + C5 + C7);
+  const float sums[SIDE] = {flat, odd, even, odd, flat, odd, even, odd};
+
+  s->hold = hold;
+  for (int i = 0; i < BLOCK; i++)
+    s->rounded[i] = 0.5f * s->table[i] + 0.4999f * sums[i / SIDE] * sums[i % SIDE];
+}
+
 /* What is added before a frame's means and corrections are rounded, less than half a unit; see `take_still` in `state.py` */
 static void set_dither(State *s, long frame)
 {
@@ -429,26 +444,29 @@ static PyObject *take_still(PyObject *module, PyObject *arguments)
 }
 
 PyDoc_STRVAR(restore_still_doc,
-"restore_still(coefficients, table, observation, mean, evidence, mean_before, correction, wanted, changed, plane, high,\n"
-"              wide, lanes, noise, cell, mean_tells, frame, /)\n--\n\n"
+"restore_still(coefficients, table, observation, mean, evidence, mean_before, correction, wanted, changed, plane,\n"
+"              plane_before, high, wide, lanes, noise, cell, mean_tells, frame, hold, /)\n--\n\n"
 "Change correction, and fill plane, where wanted, uint8 [high, wide], is not 0; see `state.py`.");
 
 static PyObject *restore_still(PyObject *module, PyObject *arguments)
 {
   static const Wanted wanted[] = {COEFFICIENTS, TABLE, {"observation", 0, 4, 0, 0}, MEAN(0), EVIDENCE(0),
                                   {"mean_before", BLOCK, 2, 0, 0}, {"correction", BLOCK, 2, 1, 0},
-                                  {"wanted", 1, 1, 0, 0}, {"changed", 1, 1, 0, 1}, {"plane", BLOCK, 1, 1, 0}};
+                                  {"wanted", 1, 1, 0, 0}, {"changed", 1, 1, 0, 1}, {"plane", BLOCK, 1, 1, 0},
+                                  {"plane_before", BLOCK, 1, 0, 1}};
   Arguments a;
   State s;
 
   (void)module;
-  if (!are(arguments, 17, "restore_still") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
+  if (!are(arguments, 19, "restore_still") || !take_arguments(&a, arguments, wanted, COUNT(wanted)))
     return NULL;
   s = state_of(&a, 3, 4);
   s.mean_before = a.buffers[5].buf, s.correction = a.buffers[6].buf;
   s.wanted = a.buffers[7].buf, s.changed = a.buffers[8].buf, s.plane = a.buffers[9].buf;
-  set_noise(&s, (float)number(arguments, 13), (float)number(arguments, 14), (int)PyLong_AsLong(PyTuple_GetItem(arguments, 15)));
-  set_dither(&s, PyLong_AsLong(PyTuple_GetItem(arguments, 16)));
+  s.plane_before = a.buffers[10].buf;
+  set_noise(&s, (float)number(arguments, 14), (float)number(arguments, 15), (int)PyLong_AsLong(PyTuple_GetItem(arguments, 16)));
+  set_dither(&s, PyLong_AsLong(PyTuple_GetItem(arguments, 17)));
+  set_hold(&s, (float)number(arguments, 18));
   if (!PyErr_Occurred()) {
     RUN(restore_still, &s)
   }

@@ -101,6 +101,7 @@ def restore_still(
     wanted: NDArray[np.uint8],
     changed: NDArray[np.uint8] | None,
     plane: NDArray[np.uint8],
+    plane_before: NDArray[np.uint8] | None,
     high: int,
     wide: int,
     lanes: int,
@@ -108,6 +109,7 @@ def restore_still(
     cell: float,
     mean_tells: int,
     frame: int,
+    hold: float,
     /,
 ) -> None: ...
 def innovate(

@@ -150,6 +150,38 @@ static inline void NAMED(show_bytes)(const State *s, const float *levels, size_t
   NAMED(write_bytes)(block, s->plane + offset, SIDE * s->wide);
 }
 
+/* The same, but samples stay what they were in the plane before, if they may: as long as no coefficient is farther outside
+   of its cell than rounding to the nearest would take it */
+static inline void NAMED(show_held)(const State *s, const float *levels, size_t number)
+{
+  size_t offset = (number / s->wide * SIDE * s->wide + number % s->wide) * SIDE;
+  const int16_t *k = s->coefficients + number * SIDE * SIDE;
+  Block block;
+  Whole any = {0};
+
+  memcpy(block, levels, sizeof(block));
+  NAMED(columns_to_samples)(block);
+  NAMED(transpose)(block);
+  NAMED(columns_to_samples)(block);
+  if (!NAMED(write_held)(block, s->plane_before + offset, 0.5f + s->hold, s->plane + offset, SIDE * s->wide))
+    return;
+  NAMED(columns_to_frequencies)(block);
+  NAMED(transpose)(block);
+  NAMED(columns_to_frequencies)(block);
+  for (int y = 0; y < SIDE; y++)
+    for (int v = 0; v < VECTORS; v++) {
+      size_t i = y * SIDE + v * LANES;
+      Lanes number_of = __builtin_convertvector(*(const Short *)(k + i), Lanes);
+      Lanes away = *(const Lanes *)(levels + i) + block[y][v] - number_of * *(const Lanes *)(s->table + i);
+      Lanes most = *(const Lanes *)(s->rounded + i);
+      any |= (away > most) | (away < -most);
+    }
+  for (int lane = 1; lane < LANES; lane++)
+    any[0] |= any[lane];
+  if (any[0])
+    NAMED(show_bytes)(s, levels, number);
+}
+
 /* The DCT of a block's residual, clamped to the cell: in steps */
 static inline void NAMED(steps_of)(const Component *c, const float *residual, float *steps)
 {
@@ -161,6 +193,7 @@ static inline void NAMED(steps_of)(const Component *c, const float *residual, fl
 #else
 #define show_16 show_8
 #define show_bytes_16 show_bytes_8
+#define show_held_16 show_held_8
 #define steps_of_16 steps_of_8
 #endif
 
@@ -486,7 +519,10 @@ static void NAMED(restore_still)(const State *s)
       NAMED(store_sixteenths)((kept - level) * AT(s->table), AT(s->dither), correction + i);
       *(Lanes *)(levels + i) = (number + NAMED(clamp)(kept - number, -s->cell, s->cell)) * AT(s->table);
     }
-    NAMED(show_bytes)(s, levels, block);
+    if (s->plane_before)
+      NAMED(show_held)(s, levels, block);
+    else
+      NAMED(show_bytes)(s, levels, block);
   }
 }
 

@@ -68,6 +68,10 @@ HIDES_FROM: Final = 25.0
 """these are larger than that: finer ones show more of what comes;"""
 ABOVE_NOISE: Final = 12.0
 """and than so many deviations of the noise: it takes 3.6 of them to carry such a mean across its cell's bound."""
+HOLD: Final = 0.25
+"""Deviations of the noise beyond rounding up to which a sample stays what was shown of it before, and"""
+MOST_HELD: Final = 0.5
+"""grey levels, at most: then it is one of the two whole numbers beside it."""
 UNKNOWN: Final = 1e30
 """Distance of a block from a state that there is not."""
 
@@ -342,6 +346,7 @@ def restore_still(
     noise: float,
     mean_tells: Telling,
     frame: int,
+    plane_before: NDArray[np.uint8] | None = None,
     *,
     lanes: int = LANES,
 ) -> None:
@@ -378,6 +383,13 @@ def restore_still(
     share in the variance of a dequantised coefficient, `noise / (noise + step^2 / 12)`. Coarse cells seldom tell more
     than is known, but what they tell is certain. Both constants were found on still scenes of 200 frames.
 
+    **What was shown stays**, as far as it may. Where noise carries a coefficient across a bound and back, samples
+    change by fractions of a grey level, and each that is near the middle of two whole numbers would change by a whole
+    one: that would be most of the flicker that is left. So a sample is shown as it was in the frame before if that is
+    no farther from it than rounding to the nearest may take it, and `HOLD` deviations of the noise more. Where that
+    would take a coefficient of a block farther out of the frame's cell than rounding to the nearest may, all samples of
+    the block are rounded so.
+
     Args:
         coefficients: as in `compare`, and so are `table` and `lanes`.
         before: the state before the frame.
@@ -387,14 +399,14 @@ def restore_still(
         noise: variance of the sensor's noise, grey levels^2.
         mean_tells: of which coefficients all frames in the mean had this table, this light, and no more noise.
         frame: its number.
+        plane_before: what was shown of the frame before, like the plane; None if it has nothing to do with this one.
     """
     high, wide, _ = coefficients.shape
     known = after.mean, after.evidence, before.mean
-    found = after.correction, wanted.view(np.uint8), _bytes(after.changed), plane
+    found = after.correction, wanted.view(np.uint8), _bytes(after.changed), plane, plane_before
+    numbers = noise, CELL, mean_tells, frame, min(HOLD * noise**0.5, MOST_HELD)
     assert native is not None
-    native.restore_still(
-        *_frame(coefficients, table), *known, *found, high, wide, lanes, noise, CELL, mean_tells, frame
-    )
+    native.restore_still(*_frame(coefficients, table), *known, *found, high, wide, lanes, *numbers)
 
 
 def observe(

@@ -61,6 +61,8 @@ class VideoSession:
         """States that no frame refers to any more."""
         self._histories: Sequence[History] = []
         self._activity: Activity | None = None
+        self._shown: Planes = ()
+        """Of the frame that was restored last, if the next one continues it."""
         self._frames = 0
         self._needed = 0.0
         """Share of the judged cells that needed the network, when part of a frame was judged last."""
@@ -86,7 +88,8 @@ class VideoSession:
         self, frame: Frame, *, past: bool, evidence: bool, begun: Callable[[float], None] | None
     ) -> Work[Planes]:
         grids = tuple(coefficients.shape[:2] for coefficients, _ in frame)
-        if not past or _grids(self._states) != grids:
+        continues = past and _grids(self._states) == grids
+        if not continues:
             self._states = [ComponentState.empty(*grid) for grid in grids]
             self._activity, self._histories, self._frames = None, [History() for _ in grids], 0
         earlier = self._histories
@@ -140,7 +143,10 @@ class VideoSession:
             if agrees.any():
                 known = before[index], after[index]
                 told = history.noise, history.mean_tells
-                restore_still(*component, *known, agrees, planes[index], *told, number)
+                shown = self._shown[index] if continues and self._shown and not changes[index] else None
+                restore_still(*component, *known, agrees, planes[index], *told, number, shown)
+        if evidence or not continues:
+            self._shown = planes if evidence else ()
         self._unneeded.append(last if evidence else after)
         return planes
 

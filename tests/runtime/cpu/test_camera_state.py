@@ -19,8 +19,10 @@ from mjpeg_restore.runtime.cpu.history import History, before_finer
 from mjpeg_restore.runtime.cpu.projection import CELL, CHROMA_CONFIDENCE, LUMA_CONFIDENCE, SAMPLE_SCALE
 from mjpeg_restore.runtime.cpu.state import (
     DEVIATION_GAIN,
+    HOLD,
     LEAST,
     LONGEST,
+    MOST_HELD,
     SENSOR,
     UNKNOWN,
     Compared,
@@ -38,6 +40,7 @@ from mjpeg_restore.runtime.cpu.state import (
     take,
     take_still,
 )
+from mjpeg_restore.verification import ROUNDING
 from tests import state_formulas as formulas
 from tests.lacking import needs_native_state
 
@@ -480,6 +483,64 @@ def test_restoring_blocks_that_agree(case: Case, noise: float, mean_tells: Telli
     restored = [formulas.in_cell(coefficients, one) for one in kept]
     plane[~shown] = formulas.shown(restored[0], table)[~shown].round()
     assert_shown(plane, restored, case)
+
+
+@given(cases, st.sampled_from([0.0, 0.05, 1.0, 100.0]), st.integers(0, 1000))
+def test_samples_stay_as_they_were_shown_where_no_coefficient_leaves_its_cell(
+    case: Case, noise: float, seed: int
+) -> None:
+    coefficients, table, known = case
+    high, wide, _ = coefficients.shape
+    random, everywhere = np.random.default_rng(seed), np.ones((high, wide), np.bool_)
+
+    def restored(plane_before: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+        plane = np.empty((8 * high, 8 * wide), np.uint8)
+        restore_still(
+            coefficients, table, known, copy_of(known), everywhere, plane, noise, Telling.NONE, seed, plane_before
+        )
+        return plane
+
+    nearest = restored(None)
+    shift = random.choice([-2, -1, 0, 1, 2], (high, wide)).repeat(8, 0).repeat(8, 1)  # the worst of all for the DC
+    before = (nearest + np.where(random.random(nearest.shape) < 0.9, shift, 0)).clip(0, 255).astype(np.uint8)
+    found = restored(before)
+    held = found != nearest
+    assert (found == before)[held].all() and (np.abs(found.astype(int) - nearest) <= 1).all()
+    # A sample between two whole numbers is one or the other in any case.
+    assert noise or held.mean() < 0.01
+    unrounded = formulas.in_cell(
+        coefficients, formulas.held(coefficients, known, known, formulas.Known(table, known.evidence, noise))
+    )
+    most = 0.5 + min(HOLD * noise**0.5, MOST_HELD)
+    exact = formulas.shown(unrounded, table)
+    near = np.abs(exact - before) <= most - 0.01
+    blocks = (np.abs(to_coefficients(found) - coefficients * table.astype(float)) - table / 2 - ROUNDING).max(axis=2)
+    ends = ((exact < 1) | (exact > 254)).reshape(high, 8, wide, 8).any(axis=(1, 3))
+    assert (blocks <= 0.02)[~ends].all()
+    # Either all of a block that may stays, or none of it.
+    of_block = [
+        one.reshape(high, 8, wide, 8).swapaxes(1, 2).reshape(high, wide, 64) for one in (near, held, found == before)
+    ]
+    assert (~of_block[1].any(axis=2) | (of_block[2] | ~of_block[0]).all(axis=2)).all()
+
+
+def test_what_was_shown_stays_only_within_a_level_of_what_is_kept() -> None:
+    table, state = np.full(64, 16, np.uint16), ComponentState.empty(1, 1)
+    coefficients, plane = np.zeros((1, 1, 64), np.int16), np.empty((8, 8), np.uint8)
+    state.evidence[:], state.correction[0, 0, 0] = 8 * observation(table), 45  # 128.35
+    for shown, noise, expected in [(129, 4.0, 129), (129, 0.09, 128), (127, 4.0, 128), (128, 4.0, 128)]:
+        before = np.full((8, 8), shown, np.uint8)
+        arguments = np.ones((1, 1), np.bool_), plane, noise, Telling.NONE, 0, before
+        restore_still(coefficients, table, state, copy_of(state), *arguments)
+        assert (plane == expected).all(), shown
+    # All of the samples of a block, a level from where they should be, are eight steps of its DC coefficient.
+    fine = np.ones(64, np.uint16)
+    before = np.full((8, 8), 129, np.uint8)
+    state.correction[0, 0, 0] = 8  # 128.06, in the cell of 0, where 129 is 7.5 levels from
+    restore_still(
+        coefficients, fine, state, copy_of(state), np.ones((1, 1), np.bool_), plane, 4.0, Telling.NONE, 0, before
+    )
+    assert (plane == 128).all()
 
 
 def test_what_was_restored_stays_where_the_mean_moves_within_the_cells() -> None:
@@ -1002,7 +1063,7 @@ def arguments(function: str) -> dict[str, Any]:
         case "restore_still":
             given |= {"evidence": state.evidence, "mean_before": state.mean.copy(), "correction": state.correction}
             given |= {"wanted": np.ones((2, 3), np.uint8), "changed": np.ones((2, 3), np.uint8)}
-            given |= {"plane": np.empty((16, 24), np.uint8)}
+            given |= {"plane": np.empty((16, 24), np.uint8), "plane_before": np.zeros((16, 24), np.uint8)}
         case "innovate":
             given |= {"evidence": state.evidence, "innovations": np.zeros(size, np.int8)}
             given |= {"products": np.empty((3, 2, 3), np.float32)}
@@ -1022,7 +1083,7 @@ NUMBERS_AFTER = {
     "enter": (1.0, 1.0, 0),
     "restore": (1.0, CELL, 1.0, False, 0, 0),
     "take_still": (1,),
-    "restore_still": (1.0, CELL, False, 1),
+    "restore_still": (1.0, CELL, False, 1, 0.5),
     "compare": (1.0,),
     "stray": (),
     "innovate": (),
@@ -1052,6 +1113,7 @@ OPTIONAL = {
     ("enter", "level"),
     ("restore", "changed"),
     ("restore_still", "changed"),
+    ("restore_still", "plane_before"),
 }
 """What may be None by itself."""
 MAPS = {"past_map": "past", "significance_map": "significance"}
