@@ -68,7 +68,7 @@ HIDES_FROM: Final = 25.0
 """these are larger than that: finer ones show more of what comes;"""
 ABOVE_NOISE: Final = 12.0
 """and than so many deviations of the noise: it takes 3.6 of them to carry such a mean across its cell's bound."""
-HOLD: Final = 0.25
+HOLD: Final = 0.15
 """Deviations of the noise beyond rounding up to which a sample stays what was shown of it before, and"""
 MOST_HELD: Final = 0.5
 """grey levels, at most: then it is one of the two whole numbers beside it."""
