@@ -8,7 +8,7 @@
     ├── JpegError                one coded picture
     │   ├── BadJpeg              broken beyond reading
     │   ├── UnsupportedJpeg      sound, but of a kind that is not restored (12 bit, CMYK, lossless, ...)
-    │   └── TooLarge             claims more pixels than its bytes can hold, or than the limit allows
+    │   └── TooLarge             claims more pixels than its bytes can hold, or than the limits allow
     ├── ModelError               the network
     │   ├── UnknownModel         no such name in the catalogue
     │   └── ModelCorrupt         a file that is not the manifest's, a manifest that is none, a graph of another kind
@@ -120,7 +120,7 @@ class UnsupportedJpeg(JpegError):
 
 
 class TooLarge(JpegError):
-    """The picture claims more pixels than its bytes can hold, or than the limit allows."""
+    """The picture claims more pixels than its bytes can hold, or than the limits allow."""
 
 
 class ModelError(MjpegRestoreError):

@@ -7,6 +7,7 @@ Each value is frozen: one stage makes it, and no later stage changes it. The arr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from fractions import Fraction
@@ -152,7 +153,7 @@ class Damage:
 
 
 MOST_PIXELS = 65535
-"""Pixels of a JPEG, down and across, at most (ITU-T T.81, table B.2)."""
+"""Pixels of a JPEG, down and across, at most (ITU-T T.81, table B.2); libjpeg reads up to 65500 of them (quirk B1)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,7 +179,8 @@ class CodedPicture:
         """Check the arrays.
 
         Raises:
-            ValueError: the size, the number of components, a shape, a dtype or a step is wrong.
+            ValueError: the size, the number of components, a shape, a dtype or a step is wrong, or the shapes do not go
+                together.
         """
         if not (1 <= self.width <= MOST_PIXELS and 1 <= self.height <= MOST_PIXELS):
             raise ValueError(f"a picture has 1 to {MOST_PIXELS} pixels down and across, not {self.width}x{self.height}")
@@ -201,6 +203,7 @@ class CodedPicture:
                     f"{self.width}x{self.height} {self.sampling.label} has {least[0]}x{least[1]} blocks or more in "
                     f"component {index}, not {blocks.shape[0]}x{blocks.shape[1]}"
                 )
+        _check_grids(self.sampling, [blocks.shape for blocks in self.coefficients])
 
     def __repr__(self) -> str:
         grids = ", ".join("x".join(map(str, plane.shape[:2])) for plane in self.coefficients)
@@ -330,3 +333,17 @@ def _check_components(sampling: Sampling, components: tuple[NDArray[Any], ...]) 
     count = 1 if sampling is Sampling.GRAY else 3
     if len(components) != count:
         raise ValueError(f"{sampling.label} has {count} component{'s' if count > 1 else ''}, not {len(components)}")
+
+
+def _check_grids(sampling: Sampling, shapes: Sequence[tuple[int, ...]]) -> None:
+    """C2: luma's grid may end before chroma's does, not behind it."""
+    if sampling.value is None:
+        return
+    (across, down), ((luma_high, luma_wide, _), (high, wide, _), (red_high, red_wide, _)) = sampling.value, shapes
+    if (high, wide) != (red_high, red_wide):
+        raise ValueError(f"both components of chroma have as many blocks, not {high}x{wide} and {red_high}x{red_wide}")
+    if luma_high > high * down or luma_wide > wide * across:
+        raise ValueError(
+            f"{sampling.label} with {high}x{wide} blocks of chroma has {high * down}x{wide * across} of luma at most, "
+            f"not {luma_high}x{luma_wide}"
+        )

@@ -79,6 +79,23 @@ def test_the_blocks_of_a_coded_picture_cover_it(sampling: Sampling, fits: tuple[
 
 
 @pytest.mark.parametrize(
+    ("sampling", "grids", "says"),
+    [
+        (Sampling.YUV420, [(5, 5), (3, 3), (4, 3)], "both components of chroma have as many blocks, not 3x3 and 4x3"),
+        (Sampling.YUV444, [(5, 5), (6, 6), (7, 7)], "not 6x6 and 7x7"),
+        (Sampling.YUV420, [(9, 5), (3, 3), (3, 3)], "4:2:0 with 3x3 blocks of chroma has 6x6 of luma at most, not 9x5"),
+        (Sampling.YUV411, [(5, 9), (5, 2), (5, 2)], "4:1:1 with 5x2 blocks of chroma has 5x8 of luma at most, not 5x9"),
+    ],
+)
+def test_c2_the_grids_of_a_coded_picture_go_together(
+    sampling: Sampling, grids: list[tuple[int, int]], says: str
+) -> None:
+    blocks = tuple(np.zeros((*grid, 64), np.int16) for grid in grids)
+    with pytest.raises(ValueError, match=says):
+        CodedPicture(40, 40, sampling, blocks, (np.ones(64, np.uint16),) * 3)
+
+
+@pytest.mark.parametrize(
     ("sampling", "planes", "says"),
     [
         (Sampling.YUV444, (plane(8, 8),), "4:4:4 has 3 components, not 1"),

@@ -26,18 +26,26 @@
 #define MAX_PARTS 4  /* components */
 
 /* P1: limits on the scans and on the blocks of all scans.  The header walk cannot count all scans, because libjpeg
- * reads on behind markers that the walk takes for noise.  A scan without data costs 6 ns a block with Huffman codes,
- * 60 ns with the arithmetic coder.  A progressive picture of 64 million pixels has 10 scans of at most 3 million blocks
- * each, and of 14 million in all. */
+ * reads on behind markers that the walk takes for noise.  A scan with next to no data costs 6 ns a block with Huffman
+ * codes, 60 ns with the arithmetic coder.  One that refines AC coefficients looks at all 63 and costs 40 and up to 260 ns:
+ * its blocks count for several.  A progressive picture of 64 million pixels in 4:4:4 has 10 million other
+ * blocks and 4 million of such scans, which count for 38 million with Huffman codes and 26 million with the arithmetic
+ * coder; even if it is flat, it has 375 kB then, which allow it 29 million. */
 #define MAX_SCANS 64
 #define MAX_BLOCKS (48 << 20)
 #define MAX_ARITHMETIC_BLOCKS (16 << 20)
+#define BLOCKS_PER_BYTE 32 /* allowed beyond these: more data may cost more */
+#define REFINEMENT 7 /* blocks that one counts for in a scan that refines AC coefficients */
+#define ARITHMETIC_REFINEMENT 4
 
 /* P2: limit on the AC coefficients that the arithmetic decoder finds behind the end of its data, where it reads zeros.
  * The sign of each is a bit of data, and encoders leave out only zeros at the end: eight bytes of them are rare.  Without
  * the limit a few kilobytes would decode to 64 million pixels of detail, for seconds. */
 #define MAX_BEHIND_END 1024
 #define DATA_ENDED -1 /* number of the warning that reading stopped for this reason; libjpeg's are positive */
+
+#define QUOTE(x) #x
+#define TEXT(x) QUOTE(x)
 
 typedef struct {
   int code;
@@ -60,7 +68,9 @@ typedef struct {
   struct jpeg_error_mgr error;
   struct jpeg_progress_mgr progress;
   jmp_buf escape;
-  size_t blocks; /* read so far, in all scans */
+  size_t blocks; /* read so far, in all scans and in earlier reads of the picture; some count for several */
+  size_t more_blocks; /* allowed for the bytes of data */
+  int exceeded; /* 1: one of the limits of P1 */
   size_t behind_end; /* non-zero AC coefficients found behind the end of the data */
   size_t in_row; /* non-zero AC coefficients of the next row of MCUs, before it is read behind the end */
   int ended; /* 1: the next row of MCUs is read behind the end of the data */
@@ -149,20 +159,35 @@ static int is_behind_end(Reader *reader)
   return reader->behind_end > MAX_BEHIND_END;
 }
 
+/* P1: how many blocks one of the current scan counts for */
+static size_t weight(const struct jpeg_decompress_struct *cinfo)
+{
+  if (!cinfo->progressive_mode || cinfo->Ss == 0 || cinfo->Ah == 0)
+    return 1;
+  return cinfo->arith_code ? ARITHMETIC_REFINEMENT : REFINEMENT;
+}
+
+/* P1: stop reading */
+static void refuse(Reader *reader, const char *why)
+{
+  strcpy(reader->message, why);
+  reader->exceeded = 1;
+  longjmp(reader->escape, 1);
+}
+
 /* libjpeg calls it before each row of MCUs, in every scan, and between scans */
 static void on_progress(j_common_ptr common)
 {
   Reader *reader = common->client_data;
   const struct jpeg_decompress_struct *cinfo = &reader->cinfo;
-  size_t limit = cinfo->arith_code ? MAX_ARITHMETIC_BLOCKS : MAX_BLOCKS;
   int part;
 
   for (part = 0; part < cinfo->comps_in_scan; part++)
-    reader->blocks += (size_t)cinfo->cur_comp_info[part]->width_in_blocks * cinfo->cur_comp_info[part]->v_samp_factor;
-  if (cinfo->input_scan_number > MAX_SCANS || reader->blocks > limit) {
-    strcpy(reader->message, "Too many scans");
-    longjmp(reader->escape, 1);
-  }
+    reader->blocks += weight(cinfo) * cinfo->cur_comp_info[part]->width_in_blocks * cinfo->cur_comp_info[part]->v_samp_factor;
+  if (cinfo->input_scan_number > MAX_SCANS)
+    refuse(reader, "more than " TEXT(MAX_SCANS) " scans");
+  if (reader->blocks > (cinfo->arith_code ? MAX_ARITHMETIC_BLOCKS : MAX_BLOCKS) + reader->more_blocks)
+    refuse(reader, "the scans have more blocks in all than are read");
   if (is_behind_end(reader)) {
     if (reader->kinds < MAX_KINDS)
       reader->warnings[reader->kinds++] =
@@ -405,52 +430,57 @@ static PyObject *read_buffer(Reader *reader, const Py_buffer *data)
 }
 
 PyDoc_STRVAR(read_doc,
-"read(data, /)\n--\n\n"
+"read(data, blocks, /)\n--\n\n"
 "Read the quantised coefficients of the JPEG that begins at the first byte of `data`.\n\n"
 "Returns (components, warnings):\n"
 "    components: per component (coefficients, table, blocks_high, blocks_wide, complete);\n"
 "        coefficients is a bytearray of int16 [blocks_high, blocks_wide, 64], natural order;\n"
 "        table is bytes of uint16 [64], natural order, or None;\n"
-"    warnings: per kind (name, topmost MCU row, text of the first).\n\n"
-"Raises ValueError with libjpeg's message if libjpeg cannot read it, MemoryError if memory ran out.");
+"    warnings: per kind (name, topmost MCU row, text of the first).\n"
+"Adds to `blocks`, one number of C's size_t, what the picture has cost, whether it can be read or not.\n\n"
+"Raises ValueError with libjpeg's message if libjpeg cannot read it, OverflowError if it has too many scans, or blocks,\n"
+"with those in `blocks`, MemoryError if memory ran out.");
 
-static PyObject *read_jpeg(PyObject *module, PyObject *argument)
+static PyObject *read_jpeg(PyObject *module, PyObject *arguments)
 {
-  Py_buffer data;
-  Reader *reader;
-  PyObject *result;
+  Py_buffer data, blocks;
+  Reader *reader = NULL;
+  PyObject *result = NULL;
   int part;
 
   (void)module;
-  if (PyObject_GetBuffer(argument, &data, PyBUF_SIMPLE) < 0)
+  if (!PyArg_ParseTuple(arguments, "y*w*", &data, &blocks))
     return NULL;
-  reader = PyMem_Calloc(1, sizeof(Reader));
-  if (!reader) {
-    PyBuffer_Release(&data);
-    return PyErr_NoMemory();
-  }
+  if (blocks.len != sizeof reader->blocks)
+    PyErr_SetString(PyExc_ValueError, "blocks: one number of size_t");
+  else if (!(reader = PyMem_Calloc(1, sizeof(Reader))))
+    PyErr_NoMemory();
+  if (!reader)
+    goto release;
+  memcpy(&reader->blocks, blocks.buf, sizeof reader->blocks);
+  reader->more_blocks = BLOCKS_PER_BYTE * (size_t)data.len;
   result = read_buffer(reader, &data);
+  memcpy(blocks.buf, &reader->blocks, sizeof reader->blocks);
   if (!result && !PyErr_Occurred()) {
     if (reader->out_of_memory)
       PyErr_NoMemory();
     else
-      PyErr_SetString(PyExc_ValueError, reader->message);
+      PyErr_SetString(reader->exceeded ? PyExc_OverflowError : PyExc_ValueError, reader->message);
   }
   jpeg_destroy_decompress(&reader->cinfo); /* does nothing where jpeg_create_decompress failed */
   for (part = 0; part < MAX_PARTS; part++)
     Py_XDECREF(reader->planes[part].owner);
   PyMem_Free(reader);
+release:
   PyBuffer_Release(&data);
+  PyBuffer_Release(&blocks);
   return result;
 }
 
 static PyMethodDef methods[] = {
-  {"read", read_jpeg, METH_O, read_doc},
+  {"read", read_jpeg, METH_VARARGS, read_doc},
   {NULL, NULL, 0, NULL},
 };
-
-#define QUOTE(x) #x
-#define TEXT(x) QUOTE(x)
 
 static int fill_module(PyObject *module)
 {

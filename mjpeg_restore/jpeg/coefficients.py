@@ -55,7 +55,8 @@ def read(data: Buffer, *, header: JpegHeader | None = None, tables: bytes = b"")
 
     Raises:
         BadJpeg: the data hold no picture, or it is too broken to read.
-        UnsupportedJpeg: the picture is of a kind that is not restored.
+        UnsupportedJpeg: the picture is of a kind that is not restored, or has more scans, or blocks in them, than are
+            read.
         TooLarge: it has more pixels than are allowed, or more blocks than its bytes can code, or memory ran out.
         MissingExtra: neither the native reader nor `jpeglib` is installed.
         TypeError: `data` is not a buffer of bytes.
@@ -67,9 +68,12 @@ def read(data: Buffer, *, header: JpegHeader | None = None, tables: bytes = b"")
         raise BadJpeg(f"quantisation table {header.missing_tables[0]} is not given", header.scan_offset)
     if header.arithmetic and not reader.native_arithmetic:
         raise UnsupportedJpeg("this reader cannot decode arithmetic coding", header.start)
+    cost = reader.no_cost()
     try:
-        picture, contents = _read_contents(data, header, tables)
-        contents, diagnosis = _examine(data, header, picture, contents)
+        picture, contents = _read_contents(data, header, tables, cost)
+        contents, diagnosis = _examine(data, header, picture, contents, cost)
+    except OverflowError as error:
+        raise UnsupportedJpeg(str(error), header.start) from error  # P1
     except MemoryError as error:
         size = f"{header.width}x{header.height}"
         raise TooLarge(f"not enough memory for the coefficients of a {size} picture", header.start) from error
@@ -113,7 +117,9 @@ def _damage(header: JpegHeader, diagnosis: Diagnosis) -> Damage:
     return Damage(first_bad_row=min(max(diagnosis.row, 0), rows - 1), rows=rows, reason=diagnosis.reason)
 
 
-def _read_contents(data: bytes, header: JpegHeader, tables: bytes) -> tuple[bytes | memoryview, reader.Contents]:
+def _read_contents(
+    data: bytes, header: JpegHeader, tables: bytes, cost: reader.Cost
+) -> tuple[bytes | memoryview, reader.Contents]:
     """Read the whole picture or, if the library cannot, the part in front of a false marker (S11).
 
     Returns:
@@ -121,13 +127,13 @@ def _read_contents(data: bytes, header: JpegHeader, tables: bytes) -> tuple[byte
     """
     picture = _single_picture(data, header, tables, _end(data, header))
     try:
-        return picture, _read_one(picture)
+        return picture, _read_one(picture, cost)
     except ValueError as error:
         if header.stop == header.end:
             raise BadJpeg(str(error), header.start) from error
     picture = _single_picture(data, header, tables, header.stop)
     try:
-        return picture, _read_one(picture)
+        return picture, _read_one(picture, cost)
     except ValueError as error:
         raise BadJpeg(str(error), header.start) from error
 
@@ -159,14 +165,17 @@ def _single_picture(data: bytes, header: JpegHeader, tables: bytes, end: int) ->
     return b"".join([*pieces, rest]) if pieces else rest
 
 
-def _read_one(picture: bytes | memoryview) -> reader.Contents:
-    return reader.read_native(picture) if reader.native_version else fallback.read(picture)
+def _read_one(picture: bytes | memoryview, cost: reader.Cost) -> reader.Contents:
+    return reader.read_native(picture, cost) if reader.native_version else fallback.read(picture)
 
 
 def _examine(
-    data: bytes, header: JpegHeader, picture: bytes | memoryview, contents: reader.Contents
+    data: bytes, header: JpegHeader, picture: bytes | memoryview, contents: reader.Contents, cost: reader.Cost
 ) -> tuple[reader.Contents, Diagnosis | None]:
-    """Look for damage in a suspect picture; if its restart markers need correction (D1), it is read again."""
+    """Look for damage in a suspect picture; if its restart markers need correction (D1), it is read again.
+
+    If the second read would cost too much (P1), the first one holds.
+    """
     if not is_suspect(data, header, contents):
         return contents, None
     picture = bytes(picture)
@@ -174,8 +183,8 @@ def _examine(
     walked = _walk(picture, scans, header)
     corrected = restarts.correct(picture, *walked[0]) if len(walked) == 1 else restarts.correct_by_count(picture, scans)
     if corrected is not None:
-        with suppress(ValueError):
-            contents, picture = _read_one(corrected), corrected
+        with suppress(ValueError, OverflowError):
+            contents, picture = _read_one(corrected, cost), corrected
             scans = entropy.find_scans(picture, header)
             walked = _walk(picture, scans, header)
     if walked and is_complete(contents):

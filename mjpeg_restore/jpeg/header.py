@@ -23,9 +23,9 @@ class JpegHeader:
     scan_offset: int
     """Offset of the first SOS marker."""
     width: int
-    """Pixels across, 1 to 65535."""
+    """Pixels across, 1 to 65500 (B1)."""
     height: int
-    """Pixels down, 1 to 65535; by the container or a DNL segment where the SOF says 0 (P4)."""
+    """Pixels down, 1 to 65500; by the container or a DNL segment where the SOF says 0 (P4)."""
     sampling: Sampling
     """By normalised factors: 2x2,2x2,2x2 is 4:4:4, and one component is grey whatever its factors (C3)."""
     factors: Factors

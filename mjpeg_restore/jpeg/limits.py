@@ -10,6 +10,8 @@ from mjpeg_restore.jpeg.segments import Segment
 
 MAX_PIXELS: Final = 64_000_000
 """B1: the default limit on width times height; 8000x8000 passes."""
+MAX_SIDE: Final = 65_500
+"""B1: pixels down or across that libjpeg reads at most; a header may say 65535."""
 MAX_SCANS: Final = 64
 """P1: scans of one picture; each scan costs a pass over all blocks, even if it holds no data."""
 MAX_SEGMENTS: Final = 4096
@@ -80,8 +82,10 @@ def refuse_bomb(width: int, height: int, factors: Factors, size: int, blocks_per
         max_pixels: pixels allowed.
 
     Raises:
-        TooLarge: one of the two limits is exceeded.
+        TooLarge: one of these limits is exceeded, or libjpeg's own on a side.
     """
+    if max(width, height) > MAX_SIDE:
+        raise TooLarge(f"{width}x{height} is more than {MAX_SIDE} pixels down or across")
     if width * height > max_pixels:
         raise TooLarge(f"{width}x{height} is more than {max_pixels} pixels")
     if not blocks_per_byte:

@@ -19,6 +19,10 @@ native_arithmetic: Final = _native.ARITHMETIC if _native else False
 """True where the native reader decodes arithmetic coding (P2)."""
 
 
+Cost = NDArray[np.uintp]
+"""P1: what all reads of one picture have cost, `[1]`: the blocks of their scans, of which some count for several."""
+
+
 class LibraryWarning(NamedTuple):
     """One kind of warning that the library gave for a picture."""
 
@@ -50,18 +54,25 @@ class Contents(NamedTuple):
     """At most one of each kind."""
 
 
-def read_native(picture: bytes | memoryview) -> Contents:
+def no_cost() -> Cost:
+    """The cost of a picture that has not been read yet."""
+    return np.zeros(1, np.uintp)
+
+
+def read_native(picture: bytes | memoryview, cost: Cost | None = None) -> Contents:
     """Read a picture with libjpeg-turbo; the GIL is released meanwhile.
 
     Args:
         picture: one JPEG that `markers.scan` accepts, from its SOI on.
+        cost: of earlier reads of the picture; what this one costs is added.
 
     Raises:
         ValueError: the library cannot read it; the message is its own.
+        OverflowError: it has more scans than are read, or more blocks in them, together with `cost` (P1).
         MemoryError: memory ran out.
     """
     assert _native is not None
-    parts, warnings = _native.read(picture)
+    parts, warnings = _native.read(picture, no_cost() if cost is None else cost)
     components = tuple(
         Component(
             np.frombuffer(blocks, np.int16).reshape(high, wide, 64),

@@ -124,7 +124,7 @@ def native(data: bytes) -> None:
     for found in _FRAME.finditer(data):
         if int.from_bytes(found[1][:2], "big") * int.from_bytes(found[1][2:], "big") > MAX_PIXELS:
             return
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         contents = reader.read_native(data)
         for part in contents.components:
             assert part.coefficients.shape[2] == 64

@@ -83,6 +83,26 @@ def large(width: int, height: int, data: bytes, scans: int, sof: int = 0xC0, bet
     return SOI + TABLE + frame + STANDARD_DHT + scan + data + between + scan * scans + EOI
 
 
+def refined(scans: int, sof: int, tail: bytes = b"") -> bytes:
+    """A gray picture of 8000x8000 of zeros, with scans that refine AC coefficients and misnumbered restart markers.
+
+    With Huffman codes, which have one bit each, the DC scan has all its zeros, and the others runs of 32,767 blocks.
+    """
+    huffman = sof == 0xC2
+    interval = bytes(8192) if huffman else b""
+    runs = int(("0" + "1" * 14) * 31 + "1" * 7, 2).to_bytes(59, "big")
+    data = runs.replace(b"\xff", b"\xff\0") if huffman else b""
+    first, refinement = (segment(0xDA, b"\x01\x01\0\x01\x3f" + bits) + data for bits in (b"\1", b"\x10"))
+    return b"".join(
+        (
+            *(SOI, TABLE, segment(sof, b"\x08\x1f\x40\x1f\x40\x01\x01\x11\0")),
+            *(segment(DHT, bytes([name, 1]) + bytes(15) + symbol) for name, symbol in ((0, b"\0"), (16, b"\xe0"))),
+            *(segment(0xDD, b"\xff\xff"), segment(0xDA, b"\x01\x01\0\0\0\0"), b"\xff\xd0".join([interval] * 16)),
+            *(segment(0xDD, b"\0\0"), first, refinement * scans, tail, EOI),
+        )
+    )
+
+
 def noise(size: int, values: bytes = b"\x28\xa2\x8a\x12\x34") -> bytes:
     return bytes(random.Random(3).choices(values, k=size))
 
@@ -128,6 +148,9 @@ INPUTS = {
     "600 scans": large(8000, 8000, FLAT * 42_000, 600, sof=0xC2),
     "60 scans of 64 million pixels": large(8000, 8000, FLAT * 42_000, 60, sof=0xC2),
     "64 million pixels, arithmetic": large(8000, 8000, FLAT * 30, 40, sof=0xC9),
+    "44 refinements": refined(44, 0xC2),
+    "44 refinements, a false marker": refined(44, 0xC2, b"\xff\x02"),
+    "14 refinements, arithmetic, a false marker": refined(14, 0xCA, b"\xff\x02"),
     "detail behind the end, arithmetic": patch_frame(
         encode("4:4:4", (64, 64), quality=100, flags=["+ARITH_CODE"]), 1, b"\x1f\x40\x1f\x40"
     ),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
-from pictures import encode, patch_frame, scan_span, segment, tables_alone
+from pictures import encode, encode_scans, patch_frame, scan_span, segment, tables_alone
+from PIL import Image
 
-from mjpeg_restore.errors import BadJpeg
+from mjpeg_restore.errors import BadJpeg, UnsupportedJpeg
 from mjpeg_restore.jpeg import HeaderWalk, limits, read, reader, scan
 from mjpeg_restore.jpeg.reader import read_native
-from mjpeg_restore.jpeg.segments import DHT, DQT
+from mjpeg_restore.jpeg.segments import DHT, DQT, SOS
 from tests.lacking import needs_native_arithmetic, needs_native_reader, needs_native_walk
 
 HIGH, WIDE = (2400).to_bytes(2, "big"), (2400).to_bytes(2, "big")
@@ -74,10 +77,44 @@ def test_d1_intervals_beyond_the_limit_are_not_walked() -> None:
 
 
 @needs_native_reader
+def test_p1_scans_that_the_walk_takes_for_noise_are_counted_and_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, reads = encode_scans(), list[object]()
+    scans = segment(SOS, b"\1\1\0\0\x3f\0") * 64
+    native = reader.read_native
+    monkeypatch.setattr(reader, "read_native", lambda *given: reads.append(given) or native(*given))
+    with pytest.raises(UnsupportedJpeg, match="more than 64 scans"):
+        read(data[:-2] + scans + data[-2:])
+    assert len(reads) == 1
+
+
+@needs_native_reader
+def test_p1_all_reads_of_a_picture_have_one_limit() -> None:
+    data, cost = encode("gray", (64, 64), progressive=True), reader.no_cost()
+    read_native(data, cost)
+    once = int(cost[0])
+    assert once >= 4 * 64 + 2 * 7 * 64  # four scans, and two that refine AC coefficients
+    read_native(data, cost)
+    assert cost[0] == 2 * once
+    with pytest.raises(OverflowError, match="the scans have more blocks in all than are read"):
+        for _ in range(100_000):
+            read_native(data, cost)
+    with pytest.raises(ValueError, match="size_t"):
+        read_native(data, cost[:0])
+
+
+@needs_native_reader
+@pytest.mark.slow
+def test_p1_a_progressive_picture_of_64_million_pixels_is_read() -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (8000, 8000), "gray").save(data, "JPEG", progressive=True, subsampling="4:4:4")
+    assert read(data.getbuffer()).damage is None
+
+
+@needs_native_reader
 @pytest.mark.parametrize("wrong", [None, "text", 3, 1.5, [1, 2], np.zeros(4, complex)[::2], memoryview(b"1234")[::2]])
 def test_the_native_reader_takes_contiguous_bytes_alone(wrong: object) -> None:
     with pytest.raises((TypeError, BufferError, ValueError)):
-        reader._native.read(wrong)  # pyright: ignore
+        reader._native.read(wrong, reader.no_cost())  # pyright: ignore
 
 
 @needs_native_reader

@@ -454,6 +454,14 @@ def test_b1_size_bomb(size: tuple[int, int]) -> None:
         read(patch_frame(encode(), 1, height + width))
 
 
+def test_b1_longer_sides_than_libjpeg_reads(either_reader: str) -> None:
+    data = encode("gray", (65500, 8))
+    assert read(data).width == 65500
+    for side in (65501, 65535):
+        with pytest.raises(TooLarge, match=f"{side}x8 is more than 65500 pixels down or across"):
+            read(patch_frame(data, 3, side.to_bytes(2, "big")))
+
+
 def test_b1_limit_of_pixels() -> None:
     assert scan(encode(), max_pixels=163 * 117).width == 163
     with pytest.raises(TooLarge, match="pixels"):

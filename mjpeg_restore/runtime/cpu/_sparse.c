@@ -169,6 +169,7 @@ static int next_span(const Region *r, Py_ssize_t *cell, Py_ssize_t *begin, Py_ss
 #endif
 #pragma GCC push_options
 #if __GNUC__ >= 11 && defined(__linux__)
+#define TILE_DATA 18 /* XFEATURE_XTILE_DATA */
 #define HAS_TILES 1 /* whether the kernels are compiled: `sparse.py` chooses among those that the CPU has */
 #define HAS_PAIRS 1
 #pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16,amx-tile,amx-int8,amx-bf16")
@@ -211,16 +212,16 @@ static int detect_intel(void)
   return __get_cpuid(0, &most, &b, &c, &d) && b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx;
 }
 
-/* Whether this CPU multiplies tiles of bytes and of bfloat16 (AMX), the system lets a program do so, and the compiler knew
-   how.  Linux has to be asked for the registers' room in the memory of threads; it may be again. */
+/* Whether this CPU multiplies tiles of bytes and of bfloat16 (AMX), the system knows of them, and the compiler knew how */
 static int detect_tiles(void)
 {
 #if HAS_TILES
   unsigned int a, b, c, d;
+  unsigned long features = 0;
   const unsigned int wanted = 1u << 22 | 1u << 24 | 1u << 25; /* AMX-BF16, AMX-TILE, AMX-INT8 */
 
   return detect_pairs() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & wanted) == wanted &&
-         syscall(SYS_arch_prctl, 0x1023, 18) == 0; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA */
+         syscall(SYS_arch_prctl, 0x1021, &features) == 0 && features >> TILE_DATA & 1; /* ARCH_GET_XCOMP_SUPP */
 #else
   return 0;
 #endif
@@ -245,6 +246,17 @@ static void convolve_tiles(const Layer *layer, Box box) { (void)layer, (void)box
 /* Numbers in the widest vector that the CPU has; 0: there are no kernels for it.  And whether it multiplies fours, pairs,
    and tiles.  A module sets them when it is loaded. */
 static int most_lanes, has_fours, has_pairs, has_tiles;
+
+/* Whether this process may multiply tiles.  Linux has to be asked for the registers' room in the memory of all threads; it
+   may be again.  From then on a thread's stack for signals needs that room, too, and where one has less Linux refuses. */
+static int ask_for_tiles(void)
+{
+#if HAS_TILES
+  return has_tiles && syscall(SYS_arch_prctl, 0x1023, TILE_DATA) == 0; /* ARCH_REQ_XCOMP_PERM */
+#else
+  return 0;
+#endif
+}
 
 /* How a layer's products are made */
 enum { SINGLES, PAIRS, TILES, HALVED_TILES, FOURS, SQUARES };
@@ -390,7 +402,7 @@ static int take_layer(PyObject *arguments, Layer *l, Py_buffer *taken, void (**c
     return 0;
   }
   if (products < SINGLES || products > SQUARES || (products == PAIRS && (!has_pairs || lanes != 16)) ||
-      (are_tiles && (!has_tiles || lanes != 16)) || (products == FOURS && (!has_fours || lanes != 8))) {
+      (are_tiles && (lanes != 16 || !ask_for_tiles())) || (products == FOURS && (!has_fours || lanes != 8))) {
     PyErr_SetString(PyExc_ValueError, "this CPU has no such products");
     return 0;
   }
@@ -662,7 +674,18 @@ static PyObject *fill(PyObject *module, PyObject *arguments)
   return result;
 }
 
+PyDoc_STRVAR(ask_doc,
+"ask_for_tiles()\n--\n\n"
+"Ask the system for the registers of tiles, for the whole process: whether it may multiply tiles.");
+
+static PyObject *ask(PyObject *module, PyObject *nothing)
+{
+  (void)module, (void)nothing;
+  return PyBool_FromLong(ask_for_tiles());
+}
+
 static PyMethodDef methods[] = {
+  {"ask_for_tiles", ask, METH_NOARGS, ask_doc},
   {"convolve", convolve, METH_O, convolve_doc},
   {"share", share, METH_VARARGS, share_doc},
   {"join", join, METH_O, join_doc},

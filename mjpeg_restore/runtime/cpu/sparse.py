@@ -39,7 +39,7 @@ FAST_PAIRS: Final = native.pairs and not INTEL if native else False
 """Whether it multiplies more pairs of bfloat16 than float32: AMD's do, up to twice as many. Intel's multiply half as
 many (seen on Emerald Rapids): there tiles are for them, which a hypervisor may hide."""
 TILES: Final = native.tiles if native else False
-"""Whether it multiplies tiles of bytes and of bfloat16 (AMX), ten times as many."""
+"""Whether it multiplies tiles of bytes and of bfloat16 (AMX), ten times as many. Layers ask the system for them."""
 _ROW = 64
 """Bytes of taps in a row of a tile."""
 _LINE = 64
@@ -197,12 +197,13 @@ class Layer:
         groups = np.stack([weight[first : first + LANES] for first in firsts]).transpose(order)
         taps = groups.reshape(len(firsts), rows, -1, LANES)  # rows of them, of each group
         self._products = Products.SINGLES
+        tiles = TILES and native is not None and native.ask_for_tiles()
         if exact:
-            if TILES and planes and stride == (2, 2) and self._side % 2 == 0:
+            if tiles and planes and stride == (2, 2) and self._side % 2 == 0:
                 self._products = Products.HALVED_TILES
                 taps = _halved(taps.reshape(len(firsts), self.inputs, self._side, self._side, LANES))
         elif LANES == 16:
-            if TILES:
+            if tiles:
                 self._products = Products.TILES
             elif FAST_PAIRS and steps is None and self._side * (1 if planes else self.inputs) % 2 == 0:
                 self._products = Products.PAIRS
@@ -223,7 +224,7 @@ class Layer:
         self._bias = np.ascontiguousarray(bias, np.float32)
         self._squares: NDArray[np.float32] | None = None
         can_be = (self._side, *stride, padding) == (_SQUARED_SIDE, 1, 1, 1) and self.inputs % LANES == 0
-        if can_be and not (steps or planes or TILES):
+        if can_be and not (steps or planes or tiles):
             self._squares = _of_squares(groups.reshape(len(firsts), self._side, self._side, self.inputs, LANES))
 
     def __call__(

@@ -899,6 +899,31 @@ def test_tiles_read_nothing_beyond_their_input() -> None:
     assert len(ran.stdout.splitlines()) == 8 * 5, ran.stderr
 
 
+@pytest.mark.skipif(not sparse.TILES, reason="needs a CPU that has products of tiles")
+@pytest.mark.parametrize(("stack", "found"), [(0, "0 1 tiles"), (8192, "0 0 singles")], ids=["granted", "refused"])
+def test_the_system_is_asked_for_tiles_when_a_layer_is_laid_out(stack: int, found: str) -> None:
+    code = dedent("""
+        import ctypes, sys
+        import numpy as np
+        from mjpeg_restore.runtime.cpu import sparse
+        system, size = ctypes.CDLL(None), int(sys.argv[1])
+        def has_tiles():
+            features = ctypes.c_ulong()
+            system.syscall(158, 0x1022, ctypes.byref(features))  # arch_prctl, ARCH_GET_XCOMP_PERM
+            return features.value >> 18 & 1
+        def products():
+            return sparse.Layer(np.ones((16, 4, 3, 3)), np.zeros(16))._products.name.lower()
+        if size:  # a stack for signals without room for the registers of tiles
+            room = ctypes.create_string_buffer(size)
+            words = (ctypes.c_size_t * 3)(ctypes.addressof(room), 0, size)
+            assert system.sigaltstack(words, None) == 0
+        before, kind = has_tiles(), products()
+        print(before, has_tiles(), kind)
+    """)
+    ran = subprocess.run([sys.executable, "-c", code, str(stack)], capture_output=True, text=True, check=False)
+    assert ran.stdout.strip() == found, ran.stderr
+
+
 def halved(**others: bytearray) -> dict[str, Any]:
     """Fitting buffers of a layer of three planes that are halved, and of a kernel of 4."""
     given = {"scale": None, "input": bytearray(4 * 3 * 16 * 20), "weights": bytearray(2 * 16 * 4 * 64)}
