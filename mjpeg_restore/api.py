@@ -135,6 +135,9 @@ class Stream:
     never wait for a silent camera. A file object given by the caller stays open, but its position is undefined: the
     source reads ahead. A forked process has to open the recording itself.
 
+    Python discards what a signal raises while a `break` releases the stream, such as the exception of Ctrl-C. With
+    `with` it is not lost: the stream is then released at the end of the block.
+
     Attributes:
         source: the source of the packets.
     """
@@ -159,6 +162,7 @@ class Stream:
         self._halt = Halt(source.stop)
         self._pictures = restore_pictures(source, restorer, settings, halt=self._halt, pool=pool)
         self._turn = threading.Lock()
+        self._entered = False
 
     def __iter__(self) -> Iterator[Picture]:
         """Yield the pictures, in order; none once the stream is closed.
@@ -169,8 +173,14 @@ class Stream:
         try:
             while (picture := self._next()) is not None:
                 yield picture
-        finally:
             self.close()
+        finally:
+            # Of a loop that is left this is a finaliser, from which no exception gets out: that of Ctrl-C, while the
+            # threads are waited for, would be lost. `__exit__` is none.
+            if self._entered:
+                self.stop()
+            else:
+                self.close()
 
     def _next(self) -> Picture | None:
         with self._turn:  # a generator takes one thread at a time
@@ -196,6 +206,7 @@ class Stream:
 
     def __enter__(self) -> Self:
         """Return the stream itself."""
+        self._entered = True
         return self
 
     def __exit__(

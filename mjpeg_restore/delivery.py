@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -10,6 +9,7 @@ from contextlib import closing
 from mjpeg_restore.frames import Frame, SoundPacket
 from mjpeg_restore.outlets import DirectFeed, Feed, Outlet, QueuedFeed, Taken
 from mjpeg_restore.report import OutputReport
+from mjpeg_restore.threads import JoinableThread
 
 
 class Delivery:
@@ -121,10 +121,10 @@ class Delivery:
                 failed.append(error)
                 interactive.finish()
 
-        thread = threading.Thread(target=hand_out, name="deliver", daemon=True)
+        thread = JoinableThread(hand_out, "deliver")
         thread.start()
         interactive.work()
-        thread.join()
+        thread.wait()
         if failed:
             raise failed[0]
 

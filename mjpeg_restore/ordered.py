@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import queue
-import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ from contextlib import suppress
 from typing import Generic, ParamSpec, TypeVar
 
 from mjpeg_restore.errors import SourceError
+from mjpeg_restore.threads import JoinableThread
 
 Arguments = ParamSpec("Arguments")
 Item = TypeVar("Item")
@@ -21,11 +21,11 @@ _POLL = 0.05
 """Poll interval of a blocked thread, seconds: it then reads `Halt.requested`."""
 
 
-class Feeder(threading.Thread):
+class Feeder(JoinableThread):
     """A thread that iterates over items. If they come from another stage, this thread starts that stage's feeder."""
 
     def __init__(self, target: Callable[[], None], name: str) -> None:
-        super().__init__(target=target, name=f"{name}-feeder", daemon=True)
+        super().__init__(target, f"{name}-feeder")
         self.above = threading.current_thread()
 
     def waits_for(self, thread: threading.Thread | None) -> bool:
@@ -50,17 +50,23 @@ class Halt:
         self.requested = False
         self._stop = stop
         self._feeder: Feeder | None = None
+        self._before: Halt | None = None
         self._process = 0
 
     def start(self, feeder: Feeder) -> None:
-        """Start the feeder that `wait` joins."""
+        """Start the feeder that `wait` waits for."""
         self._feeder = feeder
         self.begin()
         feeder.start()
 
-    def begin(self) -> None:
-        """Note that the stage begins, in this process."""
+    def begin(self, before: Halt | None = None) -> None:
+        """Note that the stage begins, in this process.
+
+        Args:
+            before: of the stage before, whose feeder `wait` waits for where this one has none.
+        """
         self._process = os.getpid()
+        self._before = before
 
     @property
     def forked(self) -> bool:
@@ -91,12 +97,10 @@ class Halt:
             garbage collector may run; in a forked process; and at the interpreter's exit, when threads no longer run.
         """
         if self._feeder is None:
-            return True
-        if self.forked or sys.is_finalizing() or self._feeder.waits_for(threading.current_thread()):
+            return self._before is None or self._before.wait(timeout)
+        if self.forked or self._feeder.waits_for(threading.current_thread()):
             return False
-        with suppress(RuntimeError):  # another thread is about to start it: as if asked just before, nothing runs yet
-            self._feeder.join(timeout)
-        return not self._feeder.is_alive()
+        return self._feeder.wait(timeout)
 
 
 def ordered_map(
@@ -201,6 +205,7 @@ def in_turn(
     items: Iterable[Item],
     *,
     halt: Halt,
+    before: Halt | None = None,
     close: Callable[[], None] | None = None,
 ) -> Generator[Result]:
     """The results of items, one after the other: like `in_order` with one in flight, without a thread of its own.
@@ -209,9 +214,10 @@ def in_turn(
         submit: begins the work on an item, on the caller's thread.
         items: iterated over and closed there as well.
         halt: ends the generator, from any thread; its `stop` ends the iteration over the items.
+        before: ends the stage that the items come from, if that has a feeder.
         close: called when there are no more items.
     """
-    halt.begin()
+    halt.begin(before)
     try:
         for item in items:
             result = submit(item)

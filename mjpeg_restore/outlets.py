@@ -15,6 +15,7 @@ from mjpeg_restore.errors import SinkError
 from mjpeg_restore.frames import Frame, SoundPacket
 from mjpeg_restore.report import OutputReport
 from mjpeg_restore.sinks import Sink
+from mjpeg_restore.threads import JoinableThread
 
 WhenFull = Literal["wait", "drop"]
 """What happens to frames that a sink cannot take as fast as they come; see `Outlet.when_full`."""
@@ -228,12 +229,12 @@ class QueuedFeed(Feed):
         self._items: deque[Frame | SoundPacket] = deque()
         self._ended = self._abandoned = False
         self._condition = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._thread: JoinableThread | None = None
 
     def start(self) -> None:
         """Start the thread of a sink that may have one."""
         if not self.outlet.sink.interactive:
-            self._thread = threading.Thread(target=self.work, name="outlet", daemon=True)
+            self._thread = JoinableThread(self.work, "outlet")
             self._thread.start()
 
     def put(self, item: Frame | SoundPacket) -> None:
@@ -269,8 +270,8 @@ class QueuedFeed(Feed):
         """Wait for the thread; one that may hang, because its reader does not read, is left to itself in the end."""
         if self._thread:
             may_hang = self.outlet.when_full == "drop" or self._abandoned
-            self._thread.join(max(since + _PATIENCE - time.monotonic(), 0) if may_hang else None)
-            if self._thread.is_alive() and not self.error:
+            ended = self._thread.wait(max(since + _PATIENCE - time.monotonic(), 0) if may_hang else None)
+            if not (ended or self.error):
                 self.error = SinkError(f"{self.outlet.name}: given up after {_PATIENCE:g} s, for nobody reads it")
                 self.report.error = str(self.error)
                 self._log_error()

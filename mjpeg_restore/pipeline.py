@@ -145,6 +145,7 @@ def restore_frames(
     else:
         read = read_jobs(source, settings.frames, reading)
     jobs = policy(read)
+    dropping = None
     if settings.drop == "oldest" or (settings.drop is None and live):
         dropping = Halt(reading.request)
         waiting, max_latency = settings.waiting, settings.max_latency
@@ -160,7 +161,7 @@ def restore_frames(
                 workers.shutdown(wait=False)
 
     if pool:
-        restored = in_turn(restoration.submit, jobs, halt=halt, close=close)
+        restored = in_turn(restoration.submit, jobs, halt=halt, before=dropping, close=close)
     else:
         restored = in_order(restoration.submit, jobs, in_flight=in_flight, name="restore", halt=halt, close=close)
     try:

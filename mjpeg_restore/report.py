@@ -158,11 +158,12 @@ class Report:
     @property
     def quality(self) -> dict[str, int]:
         """Estimated IJG quality of the coded pictures: "min", "median" and "max"; empty where none came."""
-        if not self.qualities:
+        counts = Counter(self.qualities)  # the run goes on counting
+        if not counts:
             return {}
-        values = sorted(self.qualities)
-        upto = list(accumulate(self.qualities[value] for value in values))
-        median = values[bisect_right(upto, self.qualities.total() // 2)]
+        values = sorted(counts)
+        upto = list(accumulate(counts[value] for value in values))
+        median = values[bisect_right(upto, upto[-1] // 2)]
         return {"min": values[0], "median": median, "max": values[-1]}
 
     def note_warnings(self, warnings: Iterable[str]) -> None:

@@ -239,6 +239,30 @@ def test_a_halt_ends_a_generator_that_is_used_directly() -> None:
     assert halt.wait(LIMIT)
 
 
+def test_what_a_signal_raises_while_a_stream_is_released_after_a_break_is_not_lost() -> None:
+    source = ListSource(PICTURES)
+    stream = mjpeg_restore.Stream(source, mjpeg_restore.Restorer(PLAIN))
+    wait = stream._halt.wait
+
+    def interrupted(timeout: float | None = None) -> bool:
+        stream._halt.wait = wait
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), stream:
+        for _ in stream:
+            stream._halt.wait = interrupted
+            break
+    stream.close()
+    assert source.closed
+
+
+def test_a_break_without_with_releases_the_source_at_once() -> None:
+    source = ListSource(PICTURES)
+    for _ in mjpeg_restore.Stream(source, mjpeg_restore.Restorer(PLAIN)):
+        break
+    assert source.closed
+
+
 def test_closing_does_not_wait_for_a_slow_network() -> None:
     restorer = Counting(PLAIN)
     restorer.go.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from pathlib import Path
 
 from mjpeg_restore.jpeg.segments import DQT, segments
@@ -44,6 +45,19 @@ def test_the_median_of_millions_is_found_from_counts() -> None:
     report = Report()
     report.qualities.update({20: 3_000_000_000, 50: 1, 80: 3_000_000_000})
     assert report.quality == {"min": 20, "median": 50, "max": 80}
+
+
+def test_the_median_is_found_while_pictures_are_counted() -> None:
+    class Counted(Counter[int]):
+        """Counts two pictures more whenever a count is read, as the run's thread may."""
+
+        def __getitem__(self, quality: int) -> int:
+            self[quality] = (count := self.get(quality, 0)) + 2
+            return count
+
+    report = Report(qualities=Counted({50: 1, 75: 1}))
+    for _ in range(3):
+        assert report.quality == {"min": 50, "median": 75, "max": 75}
 
 
 def test_who_reads_the_report_meanwhile_knows_what_runs_the_network() -> None:

@@ -27,6 +27,7 @@ from mjpeg_restore.restorer import Restorer
 from mjpeg_restore.retries import Delays, Retries
 from mjpeg_restore.sinks import BaseSink, OutputSettings, Stills, Target, following, held_open, open_sink
 from mjpeg_restore.sources import BaseSource, Paced, Source, open_source
+from mjpeg_restore.threads import JoinableThread
 
 State = Literal["starting", "running", "stalled", "failed", "ended", "stopped"]
 """Of a camera. "starting": no picture yet; "stalled": none at present, and it is connected again; "failed": it is run
@@ -78,7 +79,8 @@ class Audience(Protocol):
         ...
 
     def outlets(self, camera: Camera) -> Sequence[Outlet]:
-        """Outlets for a run of the camera's that begins, on its thread; `camera.report` is that run's."""
+        """Outlets for a run of the camera's that begins, on its thread; `camera.report` is that run's. None where the
+        camera has been removed, or another one added in its place, meanwhile."""
         ...
 
     def remove(self, name: str) -> None:
@@ -138,13 +140,12 @@ class Camera:
         self._outputs: list[Reopening] = []
         self._end: State | None = None
         """How it ended for good; None before."""
-        self._over = threading.Event()
         self._failure = ""
         """Why the last run failed; empty while one is going on."""
         self._restarts = 0
         self._entered = False
         """Whether the present run, or the last one, could open the source."""
-        self._thread = threading.Thread(target=self._watch, name=self.name, daemon=True)
+        self._thread = JoinableThread(self._watch, self.name)
 
     @property
     def name(self) -> str:
@@ -182,11 +183,17 @@ class Camera:
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until it has ended, for so many seconds at most; whether it has."""
-        # Not by `join`: in Python 3.11 a signal whose handler raises makes it take the thread for ended.
-        return self._over.wait(seconds)
+        return self._thread.wait(seconds)
 
     def _watch(self) -> None:
-        """Run the camera again and again, on its thread."""
+        """Run the camera again and again, on its thread, and tell its end, whatever that is."""
+        try:
+            self._run_repeatedly()
+        finally:
+            self._end = "stopped" if self._stop.is_set() else "ended"
+            self._surroundings.changed()
+
+    def _run_repeatedly(self) -> None:
         for one in self._predecessors:
             one.wait()
         self._predecessors = ()
@@ -198,11 +205,8 @@ class Camera:
             self._fail(failure, time.monotonic() - began)
             self._stop.wait(self._retries.wait)
             self._restarts += not self._stop.is_set()
-        self._end = "stopped" if self._stop.is_set() else "ended"
-        if self._end == "ended":
+        if not self._stop.is_set():
             self._note(logging.INFO, "ended", f"ended after {self.report.frames} frames")
-        self._over.set()
-        self._surroundings.changed()
 
     def _run(self) -> str | None:
         """Run the camera once; why it failed, if it did."""
@@ -237,7 +241,7 @@ class Camera:
                 )
         except MjpegRestoreError as error:
             return worded(error)
-        except Exception as error:  # a fault of the program's: it is this camera's alone
+        except BaseException as error:  # a fault of the program's, or a `sys.exit()`: it is this camera's alone
             _log.exception("%s: a fault of the program", self.name)
             return f"{type(error).__name__}: {error}"
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
@@ -50,15 +51,23 @@ class Serving:
         """
         self._server = Server((), host, port, access)
         self.url, self.remark = self._server.url, self._server.remark
+        self._cameras: dict[str, Camera] = {}
+        self._lock = threading.Lock()
+        """So that no camera is shown again after its removal, by its own thread."""
 
     def add(self, camera: Camera) -> None:
         """Show a camera that is still to begin."""
-        self._server.add(_served(camera, Report(), WebSink()))
+        with self._lock:
+            self._cameras[camera.name] = camera
+            self._server.add(_served(camera, Report(), WebSink()))
 
     def outlets(self, camera: Camera) -> Sequence[Outlet]:
-        """Show the run of a camera that begins."""
+        """Show the run of a camera that begins, unless it has been removed, or replaced, meanwhile."""
         served = _served(camera, camera.report, WebSink())
-        self._server.add(served)
+        with self._lock:
+            if self._cameras.get(camera.name) is not camera:
+                return []
+            self._server.add(served)
         return [Outlet(served.sink, "the page")]
 
     def show(self, camera: Shown, sink: WebSink) -> None:
@@ -72,7 +81,9 @@ class Serving:
 
     def remove(self, name: str) -> None:
         """Show a camera no more."""
-        self._server.remove(name)
+        with self._lock:
+            self._cameras.pop(name, None)
+            self._server.remove(name)
 
     def close(self) -> None:
         """Stop."""

@@ -63,6 +63,8 @@ class Town:
             )
         if script == "crashes":
             raise RuntimeError("a fault of the program")
+        if script == "exits":
+            raise SystemExit(3)
         return Scripted(settings, script)
 
 

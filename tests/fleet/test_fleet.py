@@ -49,7 +49,7 @@ def test_few_cameras_have_several_threads_for_each_picture(cameras: int, streams
         assert fleet.cameras["other"]._restorer.streams == 1
 
 
-@pytest.mark.parametrize("script", ["breaks", "refuses", "advises", "crashes", "gives up"])
+@pytest.mark.parametrize("script", ["breaks", "refuses", "advises", "crashes", "exits", "gives up"])
 def test_one_that_fails_is_run_again_and_leaves_the_others_alone(script: str, tmp_path: Path) -> None:
     town = Town(bad=script)
     cameras = [camera(name, tmp_path / f"{name}.y4m") for name in ("good", "bad", "fine")]
@@ -67,10 +67,24 @@ def test_one_that_fails_is_run_again_and_leaves_the_others_alone(script: str, tm
             "refuses": "http://bad/ refuses the user name and password",
             "advises": "http://bad/ is not to be trusted: insecure = true accepts any",
             "crashes": "RuntimeError: a fault of the program",
+            "exits": "SystemExit: 3",
             "gives up": "nothing came for 5 s, gave up",
         }[script]
     )
     assert status.retry_in is not None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_one_whose_thread_fails_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(one: Camera, failure: str, lasted: float) -> None:
+        raise RuntimeError("no room for the log")
+
+    monkeypatch.setattr(Camera, "_fail", fail)
+    told = threading.Event()
+    with Fleet(settings(camera("bad")), open=Town(bad="refuses").open, changed=told.set) as fleet:
+        assert told.wait(PATIENCE)
+        assert fleet.ended
+        assert fleet.cameras["bad"].wait(PATIENCE)
 
 
 def test_one_that_recovers_is_running_again() -> None:

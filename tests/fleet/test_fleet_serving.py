@@ -56,6 +56,19 @@ def test_cameras_come_and_go_with_new_settings() -> None:
         until(lambda: states(serving) == {"b": "live", "c": "live"})
 
 
+def test_a_camera_that_begins_after_its_removal_is_not_shown() -> None:
+    with (
+        Serving(*HERE) as serving,
+        Fleet(settings(camera("a"), camera("b")), open=Town().open, audience=serving) as fleet,
+    ):
+        until(lambda: running(fleet, "a", "b"))
+        removed, replaced = fleet.cameras["a"], fleet.cameras["b"]
+        fleet.apply(settings(camera("b", source="http://other/")))
+        assert not serving.outlets(removed)
+        assert not serving.outlets(replaced)
+        until(lambda: states(serving) == {"b": "live"})
+
+
 def test_a_served_camera_has_no_thread_more() -> None:
     def names() -> list[str]:
         return [thread.name for thread in threading.enumerate()]

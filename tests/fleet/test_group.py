@@ -55,6 +55,17 @@ def test_new_settings_leave_the_others_alone() -> None:
     group.close()
 
 
+def test_a_camera_that_begins_after_its_removal_takes_nobodys_place() -> None:
+    group = started("a", "b")
+    assert group._fleet
+    removed, replaced = group._fleet.cameras["a"], group._fleet.cameras["b"]
+    group.run(settings(camera("b", source="http://other/")), {})
+    assert not group._audience.outlets(removed)
+    assert not group._audience.outlets(replaced)
+    assert [*group._audience.sinks] == ["b"]
+    group.close()
+
+
 def test_frames_pass_of_cameras_alone_that_are_watched() -> None:
     group = started("a", "b")
     until(lambda: [*states(looking(group)).values()] == ["running", "running"])

@@ -183,18 +183,27 @@ class _Audience:
 
     def __init__(self) -> None:
         self.sinks: dict[str, WebSink] = {}
+        self._cameras: dict[str, Camera] = {}
+        self._lock = threading.Lock()
+        """So that a camera's own thread replaces no sink but the camera's."""
 
     def add(self, camera: Camera) -> None:
-        self.sinks[camera.name] = WebSink()
+        with self._lock:
+            self._cameras[camera.name], self.sinks[camera.name] = camera, WebSink()
 
     def outlets(self, camera: Camera) -> Sequence[Outlet]:
-        original = self.sinks[camera.name].original
-        self.sinks[camera.name] = sink = WebSink()
-        sink.original = original
+        with self._lock:
+            if self._cameras.get(camera.name) is not camera:
+                return []
+            original = self.sinks[camera.name].original
+            self.sinks[camera.name] = sink = WebSink()
+            sink.original = original
         return [Outlet(sink, "the page")]
 
     def remove(self, name: str) -> None:
-        self.sinks.pop(name, None)
+        with self._lock:
+            self._cameras.pop(name, None)
+            self.sinks.pop(name, None)
 
 
 class _Collector(logging.Handler):

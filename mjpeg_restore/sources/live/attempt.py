@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import queue
-import sys
-import threading
 import time
 from contextlib import closing
 
 from mjpeg_restore.sources.live.connection import Capture, Connection
+from mjpeg_restore.threads import JoinableThread
 
 _POLL = 0.05
 """Poll interval of a blocked thread, seconds: it then reads whether it is still wanted."""
@@ -36,7 +35,7 @@ class Attempt:
         self._connection = connection
         self._queue: queue.Queue[Capture | End] = queue.Queue(DEPTH)
         self._abandoned = False
-        self._thread = threading.Thread(target=self._read, name="camera", daemon=True)
+        self._thread = JoinableThread(self._read, "camera")
         self._thread.start()
 
     def next(self) -> Capture | End | None:
@@ -53,8 +52,7 @@ class Attempt:
 
     def wait(self, seconds: float) -> None:
         """Wait until the thread has ended, for so many seconds at most."""
-        if self._thread is not threading.current_thread() and not sys.is_finalizing():
-            self._thread.join(seconds)
+        self._thread.wait(seconds)
 
     def _read(self) -> None:
         error: Exception | None = None
