@@ -150,38 +150,6 @@ static inline void NAMED(show_bytes)(const State *s, const float *levels, size_t
   NAMED(write_bytes)(block, s->plane + offset, SIDE * s->wide);
 }
 
-/* The same, but samples stay what they were in the plane before, if they may: as long as no coefficient is farther outside
-   of its cell than rounding to the nearest would take it */
-static inline void NAMED(show_held)(const State *s, const float *levels, size_t number)
-{
-  size_t offset = (number / s->wide * SIDE * s->wide + number % s->wide) * SIDE;
-  const int16_t *k = s->coefficients + number * SIDE * SIDE;
-  Block block;
-  Whole any = {0};
-
-  memcpy(block, levels, sizeof(block));
-  NAMED(columns_to_samples)(block);
-  NAMED(transpose)(block);
-  NAMED(columns_to_samples)(block);
-  if (!NAMED(write_held)(block, s->plane_before + offset, 0.5f + s->hold, s->plane + offset, SIDE * s->wide))
-    return;
-  NAMED(columns_to_frequencies)(block);
-  NAMED(transpose)(block);
-  NAMED(columns_to_frequencies)(block);
-  for (int y = 0; y < SIDE; y++)
-    for (int v = 0; v < VECTORS; v++) {
-      size_t i = y * SIDE + v * LANES;
-      Lanes number_of = __builtin_convertvector(*(const Short *)(k + i), Lanes);
-      Lanes away = *(const Lanes *)(levels + i) + block[y][v] - number_of * *(const Lanes *)(s->table + i);
-      Lanes most = *(const Lanes *)(s->rounded + i);
-      any |= (away > most) | (away < -most);
-    }
-  for (int lane = 1; lane < LANES; lane++)
-    any[0] |= any[lane];
-  if (any[0])
-    NAMED(show_bytes)(s, levels, number);
-}
-
 /* The DCT of a block's residual, clamped to the cell: in steps */
 static inline void NAMED(steps_of)(const Component *c, const float *residual, float *steps)
 {
@@ -193,7 +161,6 @@ static inline void NAMED(steps_of)(const Component *c, const float *residual, fl
 #else
 #define show_16 show_8
 #define show_bytes_16 show_bytes_8
-#define show_held_16 show_held_8
 #define steps_of_16 steps_of_8
 #endif
 
@@ -493,6 +460,37 @@ static void NAMED(take_still)(const State *s)
     }
   }
 }
+
+#if LANES <= SIDE
+/* Transform dequantised coefficients, and write samples as bytes that stay what they were in the plane before, if they may:
+   as long as no coefficient is farther outside of its cell than rounding to the nearest would take it */
+static inline void NAMED(show_held)(const State *s, const float *levels, size_t number)
+{
+  size_t offset = (number / s->wide * SIDE * s->wide + number % s->wide) * SIDE;
+  const int16_t *k = s->coefficients + number * SIDE * SIDE;
+  Block block;
+
+  memcpy(block, levels, sizeof(block));
+  NAMED(columns_to_samples)(block);
+  NAMED(transpose)(block);
+  NAMED(columns_to_samples)(block);
+  if (!NAMED(write_held)(block, s->plane_before + offset, 0.5f + s->hold, s->plane + offset, SIDE * s->wide))
+    return;
+  NAMED(columns_to_frequencies)(block);
+  NAMED(transpose)(block);
+  NAMED(columns_to_frequencies)(block);
+  EACH {
+    Lanes shown = *(const Lanes *)(levels + i) + *(const Lanes *)((const float *)block + i);
+    Lanes away = NAMED(size)(shown - NAMED(load)(k + i) * AT(s->table));
+    if (NAMED(any_more)(away, AT(s->rounded), away, AT(s->rounded))) {
+      NAMED(show_bytes)(s, levels, number);
+      return;
+    }
+  }
+}
+#else
+#define show_held_16 show_held_8
+#endif
 
 /* Restore blocks that are as they were: what was kept before, moved by what the cell tells, and the mean. What is shown
    lies in the cell. */
