@@ -132,7 +132,8 @@ class Camera(Protocol):
                 without margins; on any thread, in the order of the frames.
 
         Returns:
-            The planes of all components; they belong to the caller. It may be `RuntimeUnavailable`.
+            The planes of all components, which nobody may change: frames to come are compared with them. It may be
+            `RuntimeUnavailable`.
 
         Raises:
             RuntimeUnavailable: the frame could not be begun.

@@ -533,14 +533,13 @@ def test_what_was_shown_stays_only_within_a_level_of_what_is_kept() -> None:
         arguments = np.ones((1, 1), np.bool_), plane, noise, Telling.NONE, 0, before
         restore_still(coefficients, table, state, copy_of(state), *arguments)
         assert (plane == expected).all(), shown
-    # All of the samples of a block, a level from where they should be, are eight steps of its DC coefficient.
-    fine = np.ones(64, np.uint16)
-    before = np.full((8, 8), 129, np.uint8)
-    state.correction[0, 0, 0] = 8  # 128.06, in the cell of 0, where 129 is 7.5 levels from
-    restore_still(
-        coefficients, fine, state, copy_of(state), np.ones((1, 1), np.bool_), plane, 4.0, Telling.NONE, 0, before
-    )
-    assert (plane == 128).all()
+    # All samples of a block, 0.7 levels from where they should be, are 5.6 levels of its DC coefficient.
+    fine, before = np.full(64, 6, np.uint16), np.full((8, 8), 129, np.uint8)
+    state.correction[0, 0, 0] = 38  # 128.3, in the cell of 0, from whose middle 129 is 8 levels
+    for steps, expected in [(table, 129), (fine, 128)]:
+        arguments = np.ones((1, 1), np.bool_), plane, 4.0, Telling.NONE, 0, before
+        restore_still(coefficients, steps, state, copy_of(state), *arguments)
+        assert (plane == expected).all()
 
 
 def test_what_was_restored_stays_where_the_mean_moves_within_the_cells() -> None:
