@@ -29,8 +29,8 @@
  * reads on behind markers that the walk takes for noise.  A scan with next to no data costs 6 ns a block with Huffman
  * codes, 60 ns with the arithmetic coder.  One that refines AC coefficients looks at all 63 and costs 40 and up to 260 ns:
  * its blocks count for several.  A progressive picture of 64 million pixels in 4:4:4 has 10 million other
- * blocks and 4 million of such scans, which count for 38 million with Huffman codes and 26 million with the arithmetic
- * coder; even if it is flat, it has 375 kB then, which allow it 29 million. */
+ * blocks and 4 million in such scans, which count for 38 million with Huffman codes and 26 million with the arithmetic
+ * coder, which its data allow it; not if it is flat, for then a few hundred bytes are enough for that coder. */
 #define MAX_SCANS 64
 #define MAX_BLOCKS (48 << 20)
 #define MAX_ARITHMETIC_BLOCKS (16 << 20)

@@ -387,9 +387,9 @@ def restore_still(
     **What was shown stays**, as far as it may. Where noise carries a coefficient across a bound and back, samples
     change by fractions of a grey level, and each that is near the middle of two whole numbers would change by a whole
     one: that would be most of the flicker that is left. So a sample is shown as it was in the frame before if that is
-    no farther from it than rounding to the nearest may take it, and `HOLD` deviations of the noise more. Where that
-    would take a coefficient of a block farther out of the frame's cell than rounding to the nearest may, all samples of
-    the block are rounded so.
+    no farther from it than rounding to the nearest may take it, and `HOLD` deviations of the noise, `MOST_HELD` at
+    most, beyond that. Where that would take a coefficient of a block farther out of the frame's cell than rounding to
+    the nearest may, all samples of the block are rounded so.
 
     Args:
         coefficients: as in `compare`, and so are `table` and `lanes`.

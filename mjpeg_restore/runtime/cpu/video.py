@@ -61,8 +61,10 @@ class VideoSession:
         """States that no frame refers to any more."""
         self._histories: Sequence[History] = []
         self._activity: Activity | None = None
-        self._shown: Planes = ()
-        """Of the frame that was restored last, if the next one continues it."""
+        self._scene = object()
+        """Another one for frames that do not continue those before."""
+        self._shown: tuple[object, Planes] = None, ()
+        """What was shown of the last frame that tells of those to come, and the scene that it is of."""
         self._frames = 0
         self._needed = 0.0
         """Share of the judged cells that needed the network, when part of a frame was judged last."""
@@ -90,9 +92,10 @@ class VideoSession:
         grids = tuple(coefficients.shape[:2] for coefficients, _ in frame)
         continues = past and _grids(self._states) == grids
         if not continues:
+            self._scene = object()
             self._states = [ComponentState.empty(*grid) for grid in grids]
             self._activity, self._histories, self._frames = None, [History() for _ in grids], 0
-        earlier = self._histories
+        in_scene, earlier = self._scene, self._histories
         tables = [table for _, table in frame]
         before = [before_finer(*one) for one in zip(self._states, earlier, tables, strict=True)]
         after, last = self._following(before), self._states
@@ -143,10 +146,11 @@ class VideoSession:
             if agrees.any():
                 known = before[index], after[index]
                 told = history.noise, history.mean_tells
-                shown = self._shown[index] if continues and self._shown and not changes[index] else None
+                scene_shown, planes_before = self._shown
+                shown = planes_before[index] if scene_shown is in_scene and not changes[index] else None
                 restore_still(*component, *known, agrees, planes[index], *told, number, shown)
-        if evidence or not continues:
-            self._shown = planes if evidence else ()
+        if evidence:
+            self._shown = in_scene, planes
         self._unneeded.append(last if evidence else after)
         return planes
 

@@ -27,6 +27,7 @@ from mjpeg_restore.restorer.arrays import components
 from mjpeg_restore.runtime import Inputs, Planes
 from mjpeg_restore.runtime.cpu import activity, part_sizes, state, video
 from mjpeg_restore.runtime.cpu.activity import Activity
+from mjpeg_restore.runtime.cpu.frame_parts import PartOfFrame
 from mjpeg_restore.runtime.cpu.history import FEWEST, FORGOTTEN, History, before_finer
 from mjpeg_restore.runtime.cpu.history import learnt as learnt_whole
 from mjpeg_restore.runtime.cpu.light import Change
@@ -344,6 +345,32 @@ def test_samples_stay_as_they_were_shown_of_the_same_scene_in_the_same_light(mon
     for _ in range(2):
         camera.restore(frame)
     assert len(given) == 2 and given[1][1] is None
+
+
+@needs_native_state
+def test_nothing_shown_of_another_scene_is_held_after_its_first_frame_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = picture(WIDTH, HEIGHT)
+    camera = Camera()
+    for frame in frames([scene] * 3, "gray"):
+        camera.restore(frame)
+    (frame,) = frames([scene[:80]], "gray")
+    with monkeypatch.context() as patch:
+        patch.setattr(PartOfFrame, "restore", raising(MemoryError()))
+        with pytest.raises(RuntimeUnavailable):
+            camera.restore(frame, past=False)
+    given: list[NDArray[np.uint8] | None] = []
+    plain = video.restore_still
+    monkeypatch.setattr(video, "restore_still", lambda *arguments: (given.append(arguments[9]), plain(*arguments)))
+    for _ in range(2):
+        camera.restore(frame)
+    assert given and given[0] is None
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fail
 
 
 @needs_native_state
