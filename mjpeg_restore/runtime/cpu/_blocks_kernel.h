@@ -142,7 +142,7 @@ static inline void NAMED(write_bytes)(Block block, uint8_t *out, size_t stride)
 }
 
 /* Write the same block as bytes of which each stays what it was before if it is no farther from its sample than `most`.
-   The block becomes what that adds to its samples. Whether any byte is not the nearest one. */
+   The block becomes what that adds to its samples. Returns whether any byte is not the nearest one. */
 static inline int NAMED(write_held)(Block block, const uint8_t *before, float most, uint8_t *out, size_t stride)
 {
   Whole any = {0};

@@ -252,8 +252,8 @@ static void set_noise(State *s, float noise, float cell, int mean_tells)
     s->free[0] = s->freer[0] = FLT_MAX; /* of which there is a step at most: `told` */
 }
 
-/* Up to where samples stay what they were, and may take coefficients; the half of the sums of the sizes of the basis is
-   what rounding to the nearest may do, less what float32 may miss of it */
+/* Bounds: of how far a sample may be from what it stays, and of how far a coefficient may be from its cell's middle: half a
+   step, and half of the sum of its basis' sizes, which is what rounding to the nearest may do, less what float32 may miss */
 static void set_hold(State *s, float hold)
 {
   const float flat = 8 * C4, even = 4 * (C2 + C6), odd = 2 * (C1 + C3 + C5 + C7);

@@ -125,15 +125,21 @@ static inline void NAMED(remember)(const State *s, size_t i, Lanes kept, Lanes s
 }
 
 #if LANES <= SIDE
+/* A block's samples, by columns, from its dequantised coefficients */
+static inline void NAMED(samples_of)(const float *levels, Block block)
+{
+  memcpy(block, levels, sizeof(Block));
+  NAMED(columns_to_samples)(block);
+  NAMED(transpose)(block);
+  NAMED(columns_to_samples)(block);
+}
+
 /* Transform a block of dequantised coefficients, and write its samples as float32 times a scale */
 static inline void NAMED(show)(const float *levels, float *out, size_t stride, float scale)
 {
   Block block;
 
-  memcpy(block, levels, sizeof(block));
-  NAMED(columns_to_samples)(block);
-  NAMED(transpose)(block);
-  NAMED(columns_to_samples)(block);
+  NAMED(samples_of)(levels, block);
   NAMED(write_samples)(block, out, stride, scale);
 }
 
@@ -143,10 +149,7 @@ static inline void NAMED(show_bytes)(const State *s, const float *levels, size_t
   size_t offset = (number / s->wide * SIDE * s->wide + number % s->wide) * SIDE;
   Block block;
 
-  memcpy(block, levels, sizeof(block));
-  NAMED(columns_to_samples)(block);
-  NAMED(transpose)(block);
-  NAMED(columns_to_samples)(block);
+  NAMED(samples_of)(levels, block);
   NAMED(write_bytes)(block, s->plane + offset, SIDE * s->wide);
 }
 
@@ -470,10 +473,7 @@ static inline void NAMED(show_held)(const State *s, const float *levels, size_t 
   const int16_t *k = s->coefficients + number * SIDE * SIDE;
   Block block;
 
-  memcpy(block, levels, sizeof(block));
-  NAMED(columns_to_samples)(block);
-  NAMED(transpose)(block);
-  NAMED(columns_to_samples)(block);
+  NAMED(samples_of)(levels, block);
   if (!NAMED(write_held)(block, s->plane_before + offset, 0.5f + s->hold, s->plane + offset, SIDE * s->wide))
     return;
   NAMED(columns_to_frequencies)(block);

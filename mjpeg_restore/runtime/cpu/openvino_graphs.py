@@ -21,7 +21,6 @@ GATE = (".deviation", ".past", ".believed")
 NETWORK = (".share", ".entering", ".left", ".level", ".phases")
 """Those of the inputs of a network with a state, and its output."""
 
-
 _LAYERS, _FLOAT16 = "network.", ".half"
 """What the names of a graph's weights begin with, and end with if they are kept as float16."""
 _NO_WEIGHTS = {"inverse_dct.matrix"}

@@ -69,10 +69,10 @@ HIDES_FROM: Final = 25.0
 ABOVE_NOISE: Final = 12.0
 """and than so many deviations of the noise: it takes 3.6 of them to carry such a mean across its cell's bound."""
 HOLD: Final = 0.15
-"""Deviations of the noise beyond rounding up to which a sample stays what was shown of it before, and"""
+"""Deviations of the noise beyond rounding up to which a sample stays what was shown of it before."""
 MOST_HELD: Final = 0.25
-"""grey levels, at most: where coarse steps hide most of chroma, its noise is taken for far more than it is, and what
-moves slowly would lag behind by more."""
+"""Grey levels that this is at most: where coarse steps hide most of chroma, its noise is taken for far more than it is,
+and what moves slowly would lag behind by more."""
 UNKNOWN: Final = 1e30
 """Distance of a block from a state that there is not."""
 
